@@ -1,0 +1,83 @@
+"""What goes into the PromQL engine and what comes out of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = Mapping[str, str]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+ErrorKind = Literal["bad_data", "execution", "timeout", "unsupported"]
+ResultType = Literal["scalar", "vector", "matrix", "string"]
+
+STALE_NAN_BITS = 0x7FF0000000000002
+STALE_NAN: float = float(np.array([STALE_NAN_BITS], dtype=np.uint64).view(np.float64)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One label condition of a selector; regular expressions are RE2 and fully anchored."""
+
+    name: str
+    op: Literal["=", "!=", "=~", "!~"]
+    value: str
+
+
+@dataclass(slots=True)
+class SeriesColumns:
+    """Ragged columns: series i owns rows offsets[i]:offsets[i+1], sorted by time, times unique."""
+
+    labels: list[dict[str, str]]
+    offsets: Ints
+    timestamps_ms: Ints
+    values: Floats
+
+
+class SeriesSource(Protocol):
+    """Where samples come from; the engine knows nothing else about storage."""
+
+    def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
+        """Return the matching series; both bounds are inclusive and stale markers are included."""
+        ...
+
+
+@dataclass(slots=True)
+class QueryResult:
+    """A query's answer: row i of the grid belongs to labels[i], column j to timestamps_ms[j].
+
+    An instant query of a range vector has type "matrix" and its samples in `range_vector`;
+    a string has type "string" and its text in `string_value`.
+    """
+
+    type: ResultType
+    labels: list[dict[str, str]]
+    timestamps_ms: Ints
+    values: Floats
+    present: Bools
+    warnings: list[str] = field(default_factory=list)
+    string_value: str | None = None
+    range_vector: SeriesColumns | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one query; passing one is an execution error, never a truncated answer."""
+
+    max_samples: int = 50_000_000
+    max_steps: int = 11_000
+    max_series: int = 200_000
+    max_depth: int = 50
+
+
+class QueryError(ValueError):
+    """A query that cannot be answered; `position` is the offset of the mistake where it is known."""
+
+    def __init__(self, message: str, kind: ErrorKind = "execution", position: int | None = None) -> None:
+        """Keep the kind, which decides the status a door answers with."""
+        super().__init__(message)
+        self.kind: ErrorKind = kind
+        self.position = position
