@@ -1,0 +1,1 @@
+"""One folder per channel, a literal table of them."""

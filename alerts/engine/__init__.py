@@ -1,0 +1,1 @@
+"""Pure engines: no Django, no I/O, the clock is an argument."""

@@ -1,0 +1,23 @@
+"""Tables of the alerts app."""
+
+from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
+from alerts.models.channels import Channel, Policy, PolicyStep
+from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
+from alerts.models.rules import Rule, RuleGroup, RuleState
+
+__all__ = [
+    "Alert",
+    "AlertEvent",
+    "Channel",
+    "DeliveryAttempt",
+    "Escalation",
+    "Heartbeat",
+    "Link",
+    "Notification",
+    "NotificationHistory",
+    "Policy",
+    "PolicyStep",
+    "Rule",
+    "RuleGroup",
+    "RuleState",
+]

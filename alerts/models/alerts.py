@@ -1,0 +1,135 @@
+"""Alerts, and the append-only story of each."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+
+from alerts.engine.states import AlertState, Severity
+from alerts.models.columns import choices, only
+
+
+class Alert(models.Model):
+    """One fingerprint, shown as #142; each firing of it is an episode."""
+
+    id = models.BigAutoField(primary_key=True)
+    fingerprint = models.CharField(max_length=64, unique=True)
+    episode = models.PositiveIntegerField(default=1)
+    repeat_no = models.PositiveIntegerField(default=0, help_text="How often this episode was reopened.")
+    name = models.CharField(max_length=200)
+    rule = models.ForeignKey("alerts.Rule", on_delete=models.SET_NULL, null=True, blank=True, related_name="alerts")
+    source = models.ForeignKey(
+        "accounts.Source", on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        help_text="Who sent a ready-made alert; empty for alerts of a rule.",
+    )  # fmt: skip
+    state = models.CharField(max_length=10, choices=choices(AlertState))
+    severity = models.CharField(max_length=10, choices=choices(Severity))
+    labels = models.JSONField(default=dict)
+    annotations = models.JSONField(default=dict)
+    generator_url = models.TextField(blank=True)
+    value = models.FloatField(null=True, blank=True)
+    threshold = models.FloatField(null=True, blank=True)
+    started_at = models.DateTimeField(help_text="When this episode began.")
+    ends_at = models.DateTimeField(null=True, blank=True, help_text="When a ready-made alert resolves unless re-sent.")
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_because = models.CharField(max_length=200, blank=True)
+    acked_at = models.DateTimeField(null=True, blank=True)
+    acked_by = models.CharField(max_length=200, blank=True)
+    ack_reason = models.TextField(blank=True)
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_alerts"
+    )
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    flapping_until = models.DateTimeField(null=True, blank=True)
+    recent_fires_ms = models.JSONField(default=list, help_text="Times of the last fires, to tell flapping.")
+    evidence = models.JSONField(default=dict, help_text="Query, expression, threshold and values as it fired.")
+    decisions = models.JSONField(default=list, help_text="Stage, verdict and reason of the last pass of the pipeline.")
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(help_text="Last change that raised `version`.")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=only("state", AlertState), name="alert_state"),
+            models.CheckConstraint(condition=only("severity", Severity), name="alert_severity"),
+            models.CheckConstraint(
+                condition=models.Q(state="resolved", resolved_at__isnull=False)
+                | (~models.Q(state="resolved") & models.Q(resolved_at__isnull=True)),
+                name="alert_resolved_at",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["-started_at", "-id"], name="alert_newest"),
+            models.Index(
+                fields=["severity", "-started_at"], name="alert_open", condition=~models.Q(state="resolved")
+            ),
+            models.Index(
+                fields=["ends_at"],
+                name="alert_ends",
+                condition=models.Q(ends_at__isnull=False) & ~models.Q(state="resolved"),
+            ),
+            models.Index(fields=["resolved_at"], name="alert_resolved", condition=models.Q(state="resolved")),
+            GinIndex(fields=["labels"], name="alert_labels", opclasses=["jsonb_path_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.name}"
+
+    @property
+    def shown_state(self) -> str:
+        """Return the one word people see: an acknowledged alert that still fires is shown as acknowledged."""
+        if self.state == AlertState.FIRING and self.acked_at is not None:
+            return "acknowledged"
+        return self.state
+
+
+class AlertEvent(models.Model):
+    """One change of an alert: who, when, why. A trigger refuses every UPDATE and DELETE."""
+
+    id = models.BigAutoField(primary_key=True)
+    alert = models.ForeignKey(Alert, on_delete=models.DO_NOTHING, related_name="events")
+    episode = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    actor_kind = models.CharField(max_length=10, default="system")
+    actor = models.CharField(max_length=200, default="console")
+    kind = models.CharField(max_length=30, help_text="fired, reopened, resolved, acknowledged, assigned, note …")
+    reason = models.TextField(blank=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [models.Index(fields=["alert", "-id"], name="alertevent_story")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of #{self.alert_id}"
+
+
+class Link(models.Model):
+    """What an alert is called at a receiver."""
+
+    id = models.BigAutoField(primary_key=True)
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="links")
+    channel = models.ForeignKey("alerts.Channel", on_delete=models.CASCADE, related_name="links")
+    external_id = models.CharField(max_length=255)
+    url = models.URLField(max_length=1000, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["alert", "channel", "external_id"], name="link_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class Heartbeat(models.Model):
+    """When a part of the console last finished a round of work."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    at = models.DateTimeField()
+    detail = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return self.name

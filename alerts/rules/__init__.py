@@ -1,0 +1,1 @@
+"""Rules: validation, compilation and evaluation."""
