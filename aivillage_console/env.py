@@ -1,0 +1,240 @@
+"""The one typed reader of the environment.
+
+`Config` is the list of all settings: each field is one environment variable (its name in capitals) with type, default,
+unit and description. `docs/settings.md` is generated from it and a test keeps the two equal.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, get_type_hints
+from urllib.parse import urlsplit
+
+from environ import Env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_ENV_FILE = BASE_DIR / "var" / "local.env"
+
+
+class BadSetting(SystemExit):
+    """A setting that cannot be used; as SystemExit it ends the process with its message and no traceback."""
+
+
+def setting(description: str, *, default: Any, unit: str = "", secret: bool = False) -> Any:
+    """Declare one setting; a secret may also be given as a file named by the variable with `_FILE` added."""
+    metadata = {"description": description, "unit": unit, "secret": secret}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting of the console, read once at start."""
+
+    # Where it lives
+    public_url: str = setting(
+        "Address people and receivers see; https switches Secure and HSTS on.", default="http://127.0.0.1:8000"
+    )
+    sockets_url: str = setting(
+        "Origin of the web sockets; empty: the host of PUBLIC_URL on SOCKETS_PORT.", default=""
+    )
+    allowed_hosts: list[str] = setting(
+        "Host names answered besides the host of PUBLIC_URL.", default=["localhost", "127.0.0.1", "[::1]"], unit="list"
+    )
+    bind_address: str = setting("Address `make run` listens on.", default="127.0.0.1")
+    web_port: int = setting("Port of pages, API and ingest.", default=8000, unit="port")
+    sockets_port: int = setting("Port of the web sockets.", default=8001, unit="port")
+    trusted_proxies: list[str] = setting(
+        "Networks whose X-Forwarded-For and X-Forwarded-Proto are believed.", default=[], unit="CIDR list"
+    )
+    state_dir: str = setting("Directory for embedded data, keys and sockets; empty: var/ beside the code.", default="")
+
+    # Services
+    database_url: str = setting(
+        "PostgreSQL; empty: `make run` starts an embedded one.", default="", secret=True, unit="URL"
+    )
+    redis_url: str = setting(
+        "Redis or Valkey; empty: `make run` starts an embedded one.", default="", secret=True, unit="URL"
+    )
+    db_pool_size: int = setting(
+        "Connections of a psycopg pool a process; 0: one connection a thread, kept DB_CONN_MAX_AGE_SECONDS.", default=0
+    )
+    db_conn_max_age_seconds: int = setting("How long a thread keeps its connection.", default=60, unit="seconds")
+
+    # Secrets
+    secret_key: str = setting(
+        "Signs sessions and links. `make run` makes one in var/; without it nothing starts.", default="", secret=True
+    )
+    secret_key_fallbacks: list[str] = setting(
+        "Earlier keys that are still accepted, for rotation.", default=[], secret=True, unit="list"
+    )
+    field_keys: list[str] = setting(
+        "Keys that seal channel secrets, newest first; empty: derived from SECRET_KEY.",
+        default=[],
+        secret=True,
+        unit="list",
+    )
+
+    # Doors and limits
+    metrics_allowed_addresses: list[str] = setting(
+        "Networks that may read /metrics without a scrape token, besides loopback.", default=[], unit="CIDR list"
+    )
+    metrics_scrape_token: str = setting(
+        "Bearer token that may read /metrics from anywhere.", default="", secret=True
+    )
+    outbound_allowed: list[str] = setting(
+        "Private or plain-http destinations channels may reach, as CIDR:port (`*` for any port).",
+        default=[],
+        unit="CIDR:port list",
+    )
+    ingest_past_seconds: int = setting("Oldest live sample taken.", default=3600, unit="seconds")
+    ingest_future_seconds: int = setting("Farthest sample ahead of the clock taken.", default=600, unit="seconds")
+    backfill_past_seconds: int = setting(
+        "Oldest sample taken with the scope `backfill`.", default=604_800, unit="seconds"
+    )
+    retention_days: int = setting("Days raw samples are kept.", default=30, unit="days")
+
+    # Work
+    telemetry_durable: bool = setting(
+        "Wait for the disk before telemetry is acknowledged; alerts, audit and outbox always wait.", default=True
+    )
+    sweepers_enabled: bool = setting("Evaluator and dispatcher also sweep, not only ring.", default=True)
+    celery_enabled: bool = setting("Ring Celery for due work; without it the sweepers do all.", default=True)
+    storm_control_enabled: bool = setting("Fold a storm of notifications into digests.", default=True)
+    worker_threads: int = setting("Threads of the Celery worker.", default=4)
+    worker_memory_bytes: int = setting(
+        "Resident size at which the supervisor restarts the worker.", default=400_000_000, unit="bytes"
+    )
+    web_threads: int = setting("Blocking threads of the web process.", default=4)
+
+    # Telling about itself
+    debug: bool = setting("Django's debug pages; never on a reachable address.", default=False)
+    role: str = setting("Name of this process in logs and in pg_stat_activity.", default="shell")
+    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", default="INFO")
+    log_json: bool = setting("One JSON object a log line instead of text.", default=False)
+    sentry_dsn: str = setting("Send the console's own errors to Sentry; empty: off.", default="", secret=True)
+    sentry_traces_sample_rate: float = setting("Share of requests traced to Sentry.", default=0.1, unit="0 to 1")
+    sentry_profiles_sample_rate: float = setting(
+        "Share of traced requests profiled to Sentry.", default=0.1, unit="0 to 1"
+    )
+    otel_exporter_otlp_endpoint: str = setting(
+        "Base URL the console's own traces go to by OTLP over HTTP; empty: off.", default="", unit="URL"
+    )
+    prometheus_multiproc_dir: str = setting(
+        "Directory in which the processes share their own metrics; `make run` sets it.", default=""
+    )
+
+    @property
+    def sockets_origin(self) -> str:
+        """Origin (ws or wss) at which browsers reach the sockets process."""
+        if self.sockets_url:
+            return self.sockets_url
+        public = urlsplit(self.public_url)
+        scheme = "wss" if public.scheme == "https" else "ws"
+        return f"{scheme}://{public.hostname}:{self.sockets_port}"
+
+    @property
+    def state_path(self) -> Path:
+        """Directory for what must outlive a process."""
+        return Path(self.state_dir) if self.state_dir else BASE_DIR / "var"
+
+
+def _refuse(name: str, value: str, expected: str, *, secret: bool) -> NoReturn:
+    shown = "(hidden, it is a secret)" if secret else repr(value)
+    raise BadSetting(f"Setting {name} has the value {shown}, expected {expected}. See docs/settings.md.")
+
+
+def _bool(text: str) -> bool:
+    truth = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    return truth[text.strip().lower()]
+
+
+def _list(text: str) -> list[str]:
+    return [part for part in Env.parse_value(text, list) if part]
+
+
+PARSERS: dict[Any, tuple[Callable[[str], Any], str]] = {
+    str: (str.strip, "text"),
+    bool: (_bool, "one of true, false, 1, 0, yes, no, on, off"),
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    list[str]: (_list, "values separated by commas"),
+}
+_HTTP = ("an http or https URL with a host", lambda v: urlsplit(v).scheme in ("http", "https") and urlsplit(v).hostname)
+_SHARE = ("a number from 0 to 1", lambda v: 0 <= v <= 1)
+_PORT = ("a port from 1 to 65535", lambda v: 1 <= v <= 65535)
+_POSITIVE = ("a whole number above 0", lambda v: v > 0)
+RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "public_url": _HTTP,
+    "sockets_url": ("a ws or wss URL with a host", lambda v: urlsplit(v).scheme in ("ws", "wss")),
+    "otel_exporter_otlp_endpoint": _HTTP,
+    "database_url": ("a URL that begins with postgresql:// or postgres://", lambda v: v.startswith("postgres")),
+    "redis_url": ("a URL that begins with redis:// or rediss://", lambda v: v.startswith("redis")),
+    "web_port": _PORT,
+    "sockets_port": _PORT,
+    "web_threads": _POSITIVE,
+    "worker_threads": _POSITIVE,
+    "retention_days": _POSITIVE,
+    "sentry_traces_sample_rate": _SHARE,
+    "sentry_profiles_sample_rate": _SHARE,
+    "log_level": ("DEBUG, INFO, WARNING or ERROR", lambda v: v in ("DEBUG", "INFO", "WARNING", "ERROR")),
+    "secret_key": ("at least 32 characters", lambda v: len(v) >= 32),
+}
+
+
+def _raw(name: str, environment: Mapping[str, str], *, secret: bool) -> str | None:
+    if secret and (file := environment.get(f"{name}_FILE")):
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            _refuse(f"{name}_FILE", file, f"a readable file ({error.strerror})", secret=False)
+    return environment.get(name)
+
+
+def read(environment: Mapping[str, str]) -> Config:
+    """Return the settings found in `environment`; end the process with a message at the first bad one."""
+    hints, found = get_type_hints(Config), {}
+    for field in dataclasses.fields(Config):
+        name, secret = field.name.upper(), field.metadata["secret"]
+        text = _raw(name, environment, secret=secret)
+        if text is None or (text == "" and hints[field.name] is not bool):
+            continue
+        parse, expected = PARSERS[hints[field.name]]
+        try:
+            value = parse(text)
+        except (ValueError, KeyError):
+            _refuse(name, text, expected, secret=secret)
+        rule = RULES.get(field.name)
+        if rule and not rule[1](value):
+            _refuse(name, text, rule[0], secret=secret)
+        found[field.name] = value
+    return Config(**found)
+
+
+def environment() -> dict[str, str]:
+    """Return the process environment over what a running `make run` of this tree left for its neighbours."""
+    known = dict(os.environ)
+    if LOCAL_ENV_FILE.is_file() and os.access(LOCAL_ENV_FILE, os.R_OK):
+        for line in LOCAL_ENV_FILE.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition("=")
+            known.setdefault(name, value)
+    return known
+
+
+def documentation() -> str:
+    """Return docs/settings.md."""
+    hints = get_type_hints(Config)
+    rows = ["| variable | type | unit | default | what it does |", "|---|---|---|---|---|"]
+    for field in dataclasses.fields(Config):
+        kind = getattr(hints[field.name], "__name__", str(hints[field.name]))
+        value = field.default if field.default is not dataclasses.MISSING else ",".join(field.default_factory())  # type: ignore[misc]
+        secret = " Secret: also read from the file named by `" + field.name.upper() + "_FILE`."
+        text = field.metadata["description"] + (secret if field.metadata["secret"] else "")
+        rows.append(f"| `{field.name.upper()}` | {kind} | {field.metadata['unit']} | `{value}` | {text} |")
+    head = (
+        "# Settings\n\nEvery setting is an environment variable, read once by `aivillage_console/env.py`; a bad value "
+        "ends the process with its name and what is expected.\nThis page is generated: `make docs`.\n\n"
+    )
+    return head + "\n".join(rows).replace("`` |", " |") + "\n"
