@@ -1,0 +1,121 @@
+"""Episodes: when an observation begins one, reopens one, ends one, or changes nothing. Times are epoch seconds."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from alerts.engine.states import AlertState
+
+REMEMBERED_FIRES = 10
+
+
+class Change(StrEnum):
+    """What an observation did to an alert."""
+
+    NONE = "none"  # Nothing to tell.
+    PENDING = "pending"  # Seen, not yet long enough.
+    STARTED = "started"  # A new episode.
+    REOPENED = "reopened"  # The last episode goes on.
+    RESOLVED = "resolved"  # The episode is over.
+    BECAME_UNKNOWN = "became_unknown"  # We can no longer tell.
+    KNOWN_AGAIN = "known_again"  # We can tell again, and it fires.
+    DISCARDED = "discarded"  # It was pending and never fired.
+
+
+class Seen(StrEnum):
+    """What was observed."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    UNKNOWN = "unknown"
+    CLEAR = "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How long things are held against an alert."""
+
+    dedup_seconds: float = 3600  # A fire this soon after the end reopens the episode.
+    flap_window_seconds: float = 3600  # Fires this recent count as flapping …
+    flap_fires: int = 5  # … when there are this many.
+    flap_quiet_seconds: float = 600  # A flapping alert is told once it has fired this long without a break.
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """An alert as this machine sees it."""
+
+    state: AlertState = AlertState.RESOLVED
+    episode: int = 0
+    repeat_no: int = 0
+    started_at: float = 0
+    resolved_at: float | None = None
+    recent_fires: tuple[float, ...] = ()
+    flapping_until: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the episode has fired and not ended."""
+        return self.state in (AlertState.FIRING, AlertState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The next state of an alert, what changed and why."""
+
+    after: Episode
+    change: Change
+    reason: str
+
+
+def observe(before: Episode, seen: Seen, now: float, windows: Windows = Windows()) -> Outcome:
+    """Return what an observation makes of an alert."""
+    if seen is Seen.FIRING:
+        return _firing(before, now, windows)
+    if seen is Seen.CLEAR:
+        return _clear(before, now)
+    if seen is Seen.UNKNOWN:
+        return _unknown(before)
+    return _pending(before)
+
+
+def _firing(before: Episode, now: float, windows: Windows) -> Outcome:
+    if before.state is AlertState.FIRING:
+        return Outcome(before, Change.NONE, f"already firing in episode {before.episode}")
+    if before.state is AlertState.UNKNOWN:
+        return Outcome(replace(before, state=AlertState.FIRING), Change.KNOWN_AGAIN, "data is back and it still fires")
+    return _fires(before, now, windows)
+
+
+def _fires(before: Episode, now: float, windows: Windows) -> Outcome:
+    fires = (*before.recent_fires, now)[-REMEMBERED_FIRES:]
+    recent = [at for at in fires if now - at < windows.flap_window_seconds]
+    flapping_until = now + windows.flap_quiet_seconds if len(recent) >= windows.flap_fires else None
+    known = replace(before, recent_fires=fires, flapping_until=flapping_until, state=AlertState.FIRING, resolved_at=None)
+    if before.episode and before.resolved_at is not None and now - before.resolved_at < windows.dedup_seconds:
+        after = replace(known, repeat_no=before.repeat_no + 1)
+        seconds = int(now - before.resolved_at)
+        return Outcome(after, Change.REOPENED, f"fired again {seconds} s after it ended: the episode goes on")
+    after = replace(known, episode=before.episode + 1, repeat_no=0, started_at=now)
+    return Outcome(after, Change.STARTED, f"episode {after.episode} began")
+
+
+def _clear(before: Episode, now: float) -> Outcome:
+    if before.is_open:
+        return Outcome(replace(before, state=AlertState.RESOLVED, resolved_at=now), Change.RESOLVED, "it is over")
+    if before.state is AlertState.PENDING:
+        # A pending alert that had fired before keeps the end of that episode, which the dedup window counts from.
+        over = replace(before, state=AlertState.RESOLVED, resolved_at=before.resolved_at)
+        return Outcome(over, Change.DISCARDED, "the condition ended before it had held long enough")
+    return Outcome(before, Change.NONE, "already over")
+
+
+def _unknown(before: Episode) -> Outcome:
+    if before.state is not AlertState.FIRING:
+        return Outcome(before, Change.NONE, "it was not firing")
+    return Outcome(replace(before, state=AlertState.UNKNOWN), Change.BECAME_UNKNOWN, "no data to tell by")
+
+
+def _pending(before: Episode) -> Outcome:
+    if before.state is AlertState.RESOLVED:
+        return Outcome(replace(before, state=AlertState.PENDING), Change.PENDING, "the condition has begun to hold")
+    return Outcome(before, Change.NONE, f"already {before.state}")
