@@ -1,0 +1,55 @@
+"""What changes users, tokens, sources and the audit trail."""
+
+from aivillage_console.accounts.services.audit import Actor, audit, audit_seal, masked
+from aivillage_console.accounts.services.refusals import NotAllowed, Refused
+from aivillage_console.accounts.services.sign_in import (
+    first_admin,
+    sign_in_link_issue,
+    sign_in_link_user,
+    sign_in_link_use,
+    signed_in,
+    signed_out,
+)
+from aivillage_console.accounts.services.tokens import (
+    USED_EVERY_SECONDS,
+    source_named,
+    source_save,
+    token_issue,
+    token_revoke,
+    token_rotate,
+    token_used,
+)
+from aivillage_console.accounts.services.users import (
+    user_create,
+    user_disable,
+    user_enable,
+    user_password_set,
+    user_update,
+)
+
+__all__ = [
+    "USED_EVERY_SECONDS",
+    "Actor",
+    "NotAllowed",
+    "Refused",
+    "audit",
+    "audit_seal",
+    "first_admin",
+    "masked",
+    "sign_in_link_issue",
+    "sign_in_link_use",
+    "sign_in_link_user",
+    "signed_in",
+    "signed_out",
+    "source_named",
+    "source_save",
+    "token_issue",
+    "token_revoke",
+    "token_rotate",
+    "token_used",
+    "user_create",
+    "user_disable",
+    "user_enable",
+    "user_password_set",
+    "user_update",
+]
