@@ -1,8 +1,33 @@
-"""Entrance of the engine: parse, plan, evaluate."""
+"""Entrance of the engine: parse, evaluate node by node over all steps at once, shape the answer."""
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from metrics.promql.aggregations.reduce import aggregate
+from metrics.promql.binary import combine
+from metrics.promql.functions import absence, call, refuse_too_many
+from metrics.promql.labels import NAME, merged, names_dropped
+from metrics.promql.nodes import (
+    Aggregate,
+    Binary,
+    Call,
+    Negate,
+    Node,
+    Number,
+    RangeSelector,
+    Selector,
+    Subquery,
+    Text,
+)
+from metrics.promql.operands import Grid, Operand, RangeValue, ScalarValue, TextValue, VectorValue
+from metrics.promql.parsing import parse
+from metrics.promql.ranges.functions import RANGE_FUNCTIONS, over_range
+from metrics.promql.selection import Reader, columns_of
 from metrics.promql.types import Limits, Matcher, QueryError, QueryResult, SeriesSource
+
+DEFAULT_SUBQUERY_STEP_MS = 60_000
+NO_LIMITS_GIVEN = Limits()
 
 
 def never() -> bool:
@@ -18,9 +43,172 @@ def evaluate(
     step_ms: int,
     source: SeriesSource,
     lookback_ms: int = 300_000,
-    limits: Limits = Limits(),
+    limits: Limits = NO_LIMITS_GIVEN,
     deadline: Callable[[], bool] = never,
     enforced_matchers: Sequence[Matcher] = (),
 ) -> QueryResult:
     """Answer a query on the grid start..end; an instant query has start == end and step 0 or 1."""
-    raise QueryError("the evaluator is not connected", kind="unsupported")
+    grid = _grid(start_ms, end_ms, step_ms, limits)
+    plan = parse(query)
+    if plan.depth > limits.max_depth:
+        raise QueryError(f"the query is nested {plan.depth} levels deep, the limit is {limits.max_depth}", "bad_data")
+    reader = Reader(source, grid, lookback_ms, limits, deadline, tuple(enforced_matchers))
+    with np.errstate(all="ignore"):
+        return _answer(_Evaluation(reader).of(plan.root, grid), grid)
+
+
+def _grid(start_ms: int, end_ms: int, step_ms: int, limits: Limits) -> Grid:
+    if end_ms < start_ms:
+        raise QueryError("the end of the range is before its start", kind="bad_data")
+    if end_ms > start_ms and step_ms <= 0:
+        raise QueryError("zero or negative query resolution step widths are not accepted", kind="bad_data")
+    count = 1 if start_ms == end_ms else (end_ms - start_ms) // step_ms + 1
+    if count > limits.max_steps:
+        raise QueryError(f"the range has {count} steps, the limit is {limits.max_steps}", kind="bad_data")
+    return Grid(start_ms, max(step_ms, 1), count)
+
+
+class _Evaluation:
+    """Walks a plan; every node is evaluated for all steps of its grid together."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def of(self, node: Node, grid: Grid) -> Operand:
+        """Evaluate a node and everything below it."""
+        self.reader.check()
+        match node:
+            case Number(value=value):
+                return ScalarValue(np.full(grid.count, value))
+            case Text(value=text):
+                return TextValue(text)
+            case Selector():
+                return self.reader.instant(node, grid)
+            case RangeSelector():
+                return self.reader.window(node, grid)
+            case Subquery():
+                return self._subquery(node, grid)
+            case Call():
+                return self._call(node, grid)
+            case Aggregate():
+                return self._aggregate(node, grid)
+            case Binary():
+                return self._binary(node, grid)
+            case Negate(expr=expr):
+                return self._negated(self.of(expr, grid))
+
+    def _negated(self, operand: Operand) -> Operand:
+        if isinstance(operand, VectorValue):
+            return operand.with_values(-operand.values, drops_name=True)
+        if isinstance(operand, ScalarValue):
+            return ScalarValue(-operand.values)
+        raise QueryError("only numbers and instant vectors can be negated", kind="bad_data")
+
+    def _binary(self, node: Binary, grid: Grid) -> Operand:
+        left = self.of(node.left, grid)
+        result = combine(node, left, self.of(node.right, grid))
+        if isinstance(result, VectorValue):
+            refuse_too_many(len(result.labels), grid.count, self.reader.limits)
+        return result
+
+    def _aggregate(self, node: Aggregate, grid: Grid) -> Operand:
+        parameter = None if node.parameter is None else self.of(node.parameter, grid)
+        vector = self.of(node.expr, grid)
+        if not isinstance(vector, VectorValue):
+            raise QueryError("aggregations need an instant vector", kind="bad_data")
+        number = parameter if isinstance(parameter, ScalarValue) else None
+        label = parameter.text if isinstance(parameter, TextValue) else ""
+        return aggregate(node, vector, number, label)
+
+    def _call(self, node: Call, grid: Grid) -> Operand:
+        context = self._query_context(node.name, grid)
+        if context is not None:
+            return context
+        if node.name == "timestamp" and isinstance(node.arguments[0], Selector):
+            vector = self.reader.instant(node.arguments[0], grid, sampled_at=True)
+            return vector.with_values(vector.values, drops_name=True)
+        arguments = [self.of(argument, grid) for argument in node.arguments]
+        if node.name in RANGE_FUNCTIONS:
+            return self._over_range(node, grid, arguments)
+        if node.name == "absent" and isinstance(arguments[0], VectorValue):
+            return absence(node.arguments[0], arguments[0], grid.count)
+        return call(node.name, grid, arguments)
+
+    def _query_context(self, name: str, grid: Grid) -> ScalarValue | None:
+        whole = self.reader.query_grid
+        milliseconds = {
+            "start": whole.start_ms,
+            "end": whole.end_ms,
+            "step": 0 if whole.is_instant else whole.step_ms,
+            "range": whole.end_ms - whole.start_ms,
+        }.get(name)
+        return None if milliseconds is None else ScalarValue(np.full(grid.count, milliseconds / 1000.0))
+
+    def _over_range(self, node: Call, grid: Grid, arguments: list[Operand]) -> VectorValue:
+        ranged = next(argument for argument in arguments if isinstance(argument, RangeValue))
+        scalars = [argument for argument in arguments if isinstance(argument, ScalarValue)]
+        vector = over_range(node.name, grid, ranged, scalars)
+        if node.name == "absent_over_time":
+            return absence(node.arguments[0], vector, grid.count)
+        return vector
+
+    def _subquery(self, node: Subquery, grid: Grid) -> RangeValue:
+        ends = self.reader.ends_of(grid, node.offset_ms, node.anchor)
+        step = node.step_ms or DEFAULT_SUBQUERY_STEP_MS
+        first = ((int(ends[0]) - node.range_ms) // step + 1) * step
+        count = (int(ends[-1]) - first) // step + 1
+        inner = Grid(first, step, max(count, 1))
+        refuse_too_many(1, inner.count, self.reader.limits)
+        vector = self.of(node.expr, inner)
+        if not isinstance(vector, VectorValue):
+            raise QueryError("subqueries need an instant vector", kind="bad_data")
+        if count < 1:
+            vector = vector.rows(np.empty(0, dtype=np.int64))
+        return RangeValue(columns_of(vector, inner), vector.drops_name, ends, node.range_ms)
+
+
+def _answer(operand: Operand, grid: Grid) -> QueryResult:
+    times = grid.times_ms
+    match operand:
+        case ScalarValue(values=values):
+            present = np.ones((1, grid.count), dtype=np.bool_)
+            return QueryResult("scalar", [{}], times, values[None, :].copy(), present)
+        case TextValue(text=text):
+            empty = np.empty((0, grid.count))
+            return QueryResult("string", [], times, empty, empty.astype(np.bool_), string_value=text)
+        case RangeValue():
+            return _range_answer(operand, grid)
+        case VectorValue():
+            return _vector_answer(merged(names_dropped(operand)), grid)
+
+
+def _vector_answer(vector: VectorValue, grid: Grid) -> QueryResult:
+    rows = np.flatnonzero(vector.present.any(axis=1))
+    if not grid.is_instant:
+        names = [sorted(vector.labels[row].items()) for row in rows.tolist()]
+        rows = rows[np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)]
+    kept = vector.rows(rows)
+    kind = "vector" if grid.is_instant else "matrix"
+    return QueryResult(kind, kept.labels, grid.times_ms, kept.values, kept.present)
+
+
+def _range_answer(ranged: RangeValue, grid: Grid) -> QueryResult:
+    if not grid.is_instant:
+        raise QueryError("a range query needs a scalar or an instant vector", kind="bad_data")
+    columns, end = ranged.columns, int(ranged.ends_ms[0])
+    inside = (columns.timestamps_ms > end - ranged.range_ms) & (columns.timestamps_ms <= end)
+    before = np.concatenate(([0], np.cumsum(inside, dtype=np.int64)))[columns.offsets]
+    rows = np.flatnonzero(np.diff(before) > 0).tolist()
+    drops = ranged.drops_name
+    labels = [
+        {name: value for name, value in columns.labels[row].items() if not (drops[row] and name == NAME)}
+        for row in rows
+    ]
+    columns = type(columns)(
+        labels,
+        np.concatenate(([0], before[1:][rows])).astype(np.int64),
+        columns.timestamps_ms[inside],
+        columns.values[inside],
+    )
+    empty = np.empty((len(labels), 0))
+    return QueryResult("matrix", labels, np.empty(0, np.int64), empty, empty.astype(np.bool_), range_vector=columns)

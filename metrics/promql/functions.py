@@ -1,0 +1,162 @@
+"""Functions of instant vectors and numbers, by name."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from metrics.promql.histograms import bucket_fraction, bucket_quantile, over_buckets
+from metrics.promql.mathematics import CALENDAR, ELEMENTWISE, clamped, rounded
+from metrics.promql.nodes import Node, RangeSelector, Selector
+from metrics.promql.operands import Grid, Operand, ScalarValue, TextValue, VectorValue, empty_vector, vector_of
+from metrics.promql.relabelling import label_replaced, labels_joined, sorted_by_label, sorted_by_value
+from metrics.promql.types import Floats, Limits, QueryError
+
+Function: TypeAlias = Callable[[Grid, list[Any]], Operand]
+
+
+def call(name: str, grid: Grid, arguments: list[Operand]) -> Operand:
+    """Evaluate a function whose arguments are known."""
+    if name in ELEMENTWISE:
+        return _each(arguments[0], ELEMENTWISE[name])
+    if name in CALENDAR:
+        return _each(arguments[0] if arguments else _vector(grid, [_time(grid, [])]), CALENDAR[name])
+    if name not in FUNCTIONS:
+        raise QueryError(f"function {name!r} is not supported", kind="unsupported")
+    return FUNCTIONS[name](grid, arguments)
+
+
+def _each(argument: Operand, function: Callable[[Floats], Floats]) -> VectorValue:
+    if not isinstance(argument, VectorValue):
+        raise QueryError("the function needs an instant vector", kind="bad_data")
+    return argument.with_values(function(argument.values), drops_name=True)
+
+
+def _time(grid: Grid, _arguments: list[Any]) -> ScalarValue:
+    return ScalarValue(grid.times_ms / 1000.0)
+
+
+def _vector(grid: Grid, arguments: list[Any]) -> VectorValue:
+    values = arguments[0].values[None, :].copy()
+    return vector_of([{}], values, np.ones((1, grid.count), dtype=np.bool_))
+
+
+def _scalar(grid: Grid, arguments: list[Any]) -> ScalarValue:
+    vector = arguments[0]
+    if not vector.labels:
+        return ScalarValue(np.full(grid.count, np.nan))
+    only = np.where(vector.present, vector.values, 0.0).sum(axis=0)
+    single = vector.present.sum(axis=0) == 1
+    chosen = vector.values[np.argmax(vector.present, axis=0), np.arange(grid.count)]
+    return ScalarValue(np.where(single, chosen, np.nan * only if only.size else np.nan))
+
+
+def _clamp(_grid: Grid, arguments: list[Any]) -> VectorValue:
+    vector, low, high = arguments[0], arguments[1].values, arguments[2].values
+    result: VectorValue = vector.with_values(clamped(vector.values, low, high), drops_name=True)
+    return VectorValue(result.labels, result.values, result.present & ~(high < low)[None, :], result.drops_name)
+
+
+def _clamp_min(_grid: Grid, arguments: list[Any]) -> Any:
+    return arguments[0].with_values(clamped(arguments[0].values, arguments[1].values, np.inf), drops_name=True)
+
+
+def _clamp_max(_grid: Grid, arguments: list[Any]) -> Any:
+    return arguments[0].with_values(clamped(arguments[0].values, -np.inf, arguments[1].values), drops_name=True)
+
+
+def _round(grid: Grid, arguments: list[Any]) -> Any:
+    to_nearest = arguments[1].values if len(arguments) > 1 else np.ones(grid.count)
+    return arguments[0].with_values(rounded(arguments[0].values, to_nearest), drops_name=True)
+
+
+def _timestamp(grid: Grid, arguments: list[Any]) -> Any:
+    values = np.broadcast_to(grid.times_ms / 1000.0, arguments[0].values.shape).copy()
+    return arguments[0].with_values(values, drops_name=True)
+
+
+def _histogram_quantile(_grid: Grid, arguments: list[Any]) -> VectorValue:
+    q = arguments[0].values
+    return over_buckets(arguments[1], lambda bounds, counts, step: bucket_quantile(float(q[step]), bounds, counts))
+
+
+def _histogram_fraction(_grid: Grid, arguments: list[Any]) -> VectorValue:
+    low, high = arguments[0].values, arguments[1].values
+    return over_buckets(
+        arguments[2],
+        lambda bounds, counts, step: bucket_fraction(float(low[step]), float(high[step]), bounds, counts),
+    )
+
+
+def _label_replace(_grid: Grid, arguments: list[Any]) -> VectorValue:
+    return label_replaced(arguments[0], *(argument.text for argument in arguments[1:]))
+
+
+def _label_join(_grid: Grid, arguments: list[Any]) -> VectorValue:
+    target, separator, *sources = (argument.text for argument in arguments[1:])
+    return labels_joined(arguments[0], target, separator, sources)
+
+
+def _sort(grid: Grid, arguments: list[Any], *, falling: bool) -> Any:
+    return sorted_by_value(arguments[0], falling=falling) if grid.is_instant else arguments[0]
+
+
+def _sort_by_label(_grid: Grid, arguments: list[Any], *, falling: bool) -> VectorValue:
+    names = [argument.text for argument in arguments[1:] if isinstance(argument, TextValue)]
+    return sorted_by_label(arguments[0], names, falling=falling)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "time": _time,
+    "pi": lambda grid, _arguments: ScalarValue(np.full(grid.count, np.pi)),
+    "vector": _vector,
+    "scalar": _scalar,
+    "clamp": _clamp,
+    "clamp_min": _clamp_min,
+    "clamp_max": _clamp_max,
+    "round": _round,
+    "timestamp": _timestamp,
+    "histogram_quantile": _histogram_quantile,
+    "histogram_fraction": _histogram_fraction,
+    "label_replace": _label_replace,
+    "label_join": _label_join,
+    "sort": lambda grid, arguments: _sort(grid, arguments, falling=False),
+    "sort_desc": lambda grid, arguments: _sort(grid, arguments, falling=True),
+    "sort_by_label": lambda grid, arguments: _sort_by_label(grid, arguments, falling=False),
+    "sort_by_label_desc": lambda grid, arguments: _sort_by_label(grid, arguments, falling=True),
+    "max_of": lambda _grid, arguments: ScalarValue(np.maximum(arguments[0].values, arguments[1].values)),
+    "min_of": lambda _grid, arguments: ScalarValue(np.minimum(arguments[0].values, arguments[1].values)),
+}
+
+
+def absence(node: Node, vector: VectorValue, steps: int) -> VectorValue:
+    """Return 1 at the steps where nothing is present, named after the selector's plain equalities."""
+    missing = ~vector.present.any(axis=0) if vector.labels else np.ones(steps, dtype=np.bool_)
+    if not bool(missing.any()):
+        return empty_vector(steps)
+    absent = vector_of([_labels_of_absence(node)], np.ones((1, steps)), missing[None, :])
+    absent.drops_name[:] = True
+    return absent
+
+
+def _labels_of_absence(node: Node) -> dict[str, str]:
+    selector = node.selector if isinstance(node, RangeSelector) else node
+    if not isinstance(selector, Selector) or len(selector.alternatives) > 1:
+        return {}
+    labels: dict[str, str] = {}
+    seen: set[str] = set()
+    for matcher in selector.alternatives[0]:
+        if matcher.op == "=" and matcher.name not in seen:
+            seen.add(matcher.name)
+            labels[matcher.name] = matcher.value
+        else:
+            labels.pop(matcher.name, None)
+    return {name: value for name, value in labels.items() if name != "__name__" and value}
+
+
+def refuse_too_many(series: int, steps: int, limits: Limits) -> None:
+    """Hold a result to the limits on series and samples."""
+    if series > limits.max_series:
+        raise QueryError(f"the query touches {series} series, the limit is {limits.max_series}")
+    if series * steps > limits.max_samples:
+        raise QueryError("query processing would load too many samples into memory in query execution")

@@ -1,0 +1,96 @@
+"""Label sets: signatures, regular expressions, and rows that turn out to be the same series."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import re2
+
+from metrics.promql.operands import VectorValue
+from metrics.promql.types import Bools, Ints, Labels, Matcher, QueryError
+
+NAME = "__name__"
+Signature = frozenset[tuple[str, str]] | tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def pattern_of(expression: str) -> Any:
+    """Compile a regular expression that must match the whole text; RE2 takes time linear in the text."""
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    try:
+        return re2.compile(f"^(?:{expression})$", options)
+    except re2.error as problem:
+        raise QueryError(f"invalid regular expression: {expression!r}", kind="bad_data") from problem
+
+
+def matches(labels: Labels, matchers: Iterable[Matcher]) -> bool:
+    """Tell whether a label set satisfies all matchers; a missing label is an empty one."""
+    return all(_holds(labels.get(matcher.name, ""), matcher) for matcher in matchers)
+
+
+def _holds(value: str, matcher: Matcher) -> bool:
+    if matcher.op == "=":
+        return value == matcher.value
+    if matcher.op == "!=":
+        return value != matcher.value
+    found = pattern_of(matcher.value).match(value) is not None
+    return found is (matcher.op == "=~")
+
+
+def without_name(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels without the metric's name."""
+    return {name: value for name, value in labels.items() if name != NAME}
+
+
+def only(labels: Labels, names: Iterable[str]) -> dict[str, str]:
+    """Keep the named labels; empty ones do not exist."""
+    return {name: labels[name] for name in names if labels.get(name)}
+
+
+def without(labels: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Drop the named labels."""
+    dropped = set(names)
+    return {name: value for name, value in labels.items() if name not in dropped}
+
+
+def signature_function(names: Sequence[str], *, on: bool) -> Callable[[Labels], Signature]:
+    """Return what tells series apart when only some labels count (`on`), or all but some and the name."""
+    if on:
+        return lambda labels: tuple(labels.get(name, "") for name in names)
+    ignored = {NAME, *names}
+    return lambda labels: frozenset(item for item in labels.items() if item[0] not in ignored)
+
+
+def numbered(signatures: Iterable[Signature], numbers: dict[Signature, int]) -> Ints:
+    """Number signatures in the order they first appear; `numbers` remembers them across calls."""
+    return np.array([numbers.setdefault(signature, len(numbers)) for signature in signatures], dtype=np.int64)
+
+
+def merged(vector: VectorValue) -> VectorValue:
+    """Join rows with equal labels; both having a value at one step is an error."""
+    numbers: dict[Signature, int] = {}
+    target = numbered((frozenset(labels.items()) for labels in vector.labels), numbers)
+    if len(numbers) == len(vector.labels):
+        return vector
+    first = np.array([int(np.argmax(target == number)) for number in range(len(numbers))], dtype=np.int64)
+    values, present = vector.values[first].copy(), vector.present[first].copy()
+    drops: Bools = vector.drops_name[first]
+    for row in np.setdiff1d(np.arange(len(target)), first).tolist():
+        number, here = target[row], vector.present[row]
+        if bool((present[number] & here).any()):
+            raise QueryError("vector cannot contain metrics with the same labelset")
+        values[number][here] = vector.values[row][here]
+        present[number] |= here
+    return VectorValue([vector.labels[row] for row in first.tolist()], values, present, drops)
+
+
+def names_dropped(vector: VectorValue) -> VectorValue:
+    """Take the name off the rows that lost it on the way."""
+    if not bool(vector.drops_name.any()):
+        return vector
+    drops = vector.drops_name.tolist()
+    labels = [without_name(one) if drop else one for one, drop in zip(vector.labels, drops, strict=True)]
+    return VectorValue(labels, vector.values, vector.present, np.zeros(len(labels), dtype=np.bool_))

@@ -1,0 +1,89 @@
+"""What flows between the nodes of a plan: scalars, vectors and windows over a grid of steps."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from metrics.promql.types import Bools, Floats, Ints, SeriesColumns
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The instants of an evaluation: `count` steps from `start_ms` on, `step_ms` apart."""
+
+    start_ms: int
+    step_ms: int
+    count: int
+
+    @property
+    def end_ms(self) -> int:
+        """Return the last instant."""
+        return self.start_ms + (self.count - 1) * self.step_ms
+
+    @property
+    def times_ms(self) -> Ints:
+        """Return all instants."""
+        return self.start_ms + np.arange(self.count, dtype=np.int64) * self.step_ms
+
+    @property
+    def is_instant(self) -> bool:
+        """Tell whether there is one instant only, whose order of series is then kept."""
+        return self.count == 1
+
+
+@dataclass(slots=True)
+class ScalarValue:
+    """One number a step."""
+
+    values: Floats
+
+
+@dataclass(slots=True)
+class TextValue:
+    """A string, the same at each step."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class VectorValue:
+    """Series over the grid; a row flagged in `drops_name` loses its metric name at the very end."""
+
+    labels: list[dict[str, str]]
+    values: Floats
+    present: Bools
+    drops_name: Bools
+
+    def with_values(self, values: Floats, *, drops_name: bool) -> "VectorValue":
+        """Return the same series with other values."""
+        drops = np.ones(len(self.labels), dtype=np.bool_) if drops_name else self.drops_name
+        return VectorValue(self.labels, values, self.present, drops)
+
+    def rows(self, chosen: Ints) -> "VectorValue":
+        """Return some of the series, in the order given."""
+        labels = [self.labels[row] for row in chosen.tolist()]
+        return VectorValue(labels, self.values[chosen], self.present[chosen], self.drops_name[chosen])
+
+
+@dataclass(slots=True)
+class RangeValue:
+    """Samples without stale markers, and for each step the window (ends_ms - range_ms, ends_ms]."""
+
+    columns: SeriesColumns
+    drops_name: Bools
+    ends_ms: Ints
+    range_ms: int
+
+
+Operand: TypeAlias = ScalarValue | TextValue | VectorValue | RangeValue
+
+
+def empty_vector(steps: int) -> VectorValue:
+    """Return a vector without series."""
+    return VectorValue([], np.empty((0, steps)), np.empty((0, steps), np.bool_), np.empty(0, np.bool_))
+
+
+def vector_of(labels: list[dict[str, str]], values: Floats, present: Bools) -> VectorValue:
+    """Return a vector whose rows keep their names."""
+    return VectorValue(labels, values, present, np.zeros(len(labels), dtype=np.bool_))

@@ -1,0 +1,85 @@
+"""Functions over a range vector, by name."""
+
+import numpy as np
+
+from metrics.promql.operands import Grid, RangeValue, ScalarValue, VectorValue
+from metrics.promql.ranges import kernels
+from metrics.promql.types import Bools, Floats, QueryError
+from metrics.promql.windows.bounds import Windows, windows_over
+
+STATISTICS = {
+    "sum_over_time": kernels.SUM,
+    "avg_over_time": kernels.AVG,
+    "min_over_time": kernels.MIN,
+    "max_over_time": kernels.MAX,
+    "count_over_time": kernels.COUNT,
+    "last_over_time": kernels.LAST,
+    "first_over_time": kernels.FIRST,
+    "stdvar_over_time": kernels.STDVAR,
+    "stddev_over_time": kernels.STDDEV,
+    "mad_over_time": kernels.MAD,
+    "quantile_over_time": kernels.QUANTILE,
+    "changes": kernels.CHANGES,
+    "resets": kernels.RESETS,
+}
+INSTANTS = {
+    "ts_of_max_over_time": kernels.TS_OF_MAX,
+    "ts_of_min_over_time": kernels.TS_OF_MIN,
+    "ts_of_last_over_time": kernels.TS_OF_LAST,
+    "ts_of_first_over_time": kernels.TS_OF_FIRST,
+}
+CHANGE_OVER_WINDOW = {"rate": (True, True), "increase": (True, False), "delta": (False, False)}
+CHANGE_AT_END = {"irate": True, "idelta": False}
+REGRESSIONS = {"deriv": False, "predict_linear": True}
+KEEPS_NAME = frozenset({"last_over_time", "first_over_time"})
+RANGE_FUNCTIONS = frozenset(
+    {*STATISTICS, *INSTANTS, *CHANGE_OVER_WINDOW, *CHANGE_AT_END, *REGRESSIONS}
+    | {"present_over_time", "absent_over_time", "double_exponential_smoothing"}
+)
+
+
+def over_range(name: str, grid: Grid, ranged: RangeValue, scalars: list[ScalarValue]) -> VectorValue:
+    """Evaluate one range function; `scalars` are its other arguments in order."""
+    windows = windows_over(ranged.columns, ranged.ends_ms, ranged.range_ms)
+    counts = windows.counts
+    out = np.zeros(counts.shape)
+    needed = _fill(name, grid, ranged, [scalar.values for scalar in scalars], windows, out)
+    drops: Bools = ranged.drops_name if name in KEEPS_NAME else np.ones(len(counts), dtype=np.bool_)
+    vector = VectorValue(ranged.columns.labels, out, counts >= needed, drops)
+    return vector.rows(np.flatnonzero(vector.present.any(axis=1)))
+
+
+def _fill(name: str, grid: Grid, ranged: RangeValue, numbers: list[Floats], windows: Windows, out: Floats) -> int:
+    """Fill `out` and return how many samples a window needs."""
+    columns, at = ranged.columns, (windows.row, windows.lo, windows.hi)
+    offsets, times, values = columns.offsets, columns.timestamps_ms, columns.values
+    if name in STATISTICS:
+        parameters = numbers[0] if numbers else np.zeros(grid.count)
+        kernels.reduce_windows(STATISTICS[name], parameters, offsets, values, *at, out)
+        return 1
+    if name in INSTANTS:
+        kernels.window_instants(INSTANTS[name], offsets, times, values, *at, out)
+        return 1
+    if name in CHANGE_OVER_WINDOW:
+        how = CHANGE_OVER_WINDOW[name]
+        kernels.extrapolated(offsets, times, values, *at, ranged.ends_ms, ranged.range_ms, *how, out)
+        return 2
+    if name in CHANGE_AT_END:
+        kernels.instantaneous(offsets, times, values, *at, CHANGE_AT_END[name], out)
+        return 2
+    if name in REGRESSIONS:
+        ahead = numbers[0] if numbers else np.zeros(grid.count)
+        kernels.regressions(offsets, times, values, *at, grid.times_ms, ahead, REGRESSIONS[name], out)
+        return 2
+    if name == "double_exponential_smoothing":
+        _refuse_bad_factors(*numbers)
+        kernels.smoothed(offsets, values, *at, *numbers, out)
+        return 2
+    out[:] = 1.0
+    return 1
+
+
+def _refuse_bad_factors(level: Floats, trend: Floats) -> None:
+    for what, factor in (("smoothing", level), ("trend", trend)):
+        if not bool(((factor > 0) & (factor < 1)).all()):
+            raise QueryError(f"invalid {what} factor. Expected: 0 < factor < 1, got: {factor[0]}")

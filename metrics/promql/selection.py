@@ -1,0 +1,112 @@
+"""Reading samples from the source: instant selectors, windows and subqueries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from metrics.promql.functions import refuse_too_many
+from metrics.promql.labels import Signature
+from metrics.promql.nodes import Anchor, RangeSelector, Selector
+from metrics.promql.operands import Grid, RangeValue, VectorValue, vector_of
+from metrics.promql.types import Ints, Limits, Matcher, QueryError, SeriesColumns, SeriesSource
+from metrics.promql.windows.bounds import contiguous, newest_in, windows_over, without_stale_markers
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads what a query selects, within its limits and under the matchers it is held to."""
+
+    source: SeriesSource
+    query_grid: Grid
+    lookback_ms: int
+    limits: Limits
+    deadline: Callable[[], bool]
+    enforced: tuple[Matcher, ...] = ()
+    samples: int = 0
+    cache: dict[tuple[tuple[tuple[Matcher, ...], ...], int, int], SeriesColumns] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Give up once the deadline has passed."""
+        if self.deadline():
+            raise QueryError("query timed out in expression evaluation", kind="timeout")
+
+    def ends_of(self, grid: Grid, offset_ms: int, anchor: Anchor) -> Ints:
+        """Return where each step's window ends; an anchored selector ends at one instant always."""
+        if anchor is None:
+            return grid.times_ms - offset_ms
+        fixed = {"start": self.query_grid.start_ms, "end": self.query_grid.end_ms}.get(str(anchor), anchor)
+        return np.full(grid.count, int(fixed) - offset_ms, dtype=np.int64)
+
+    def instant(self, selector: Selector, grid: Grid, *, sampled_at: bool = False) -> VectorValue:
+        """Return the newest sample within the look-back, or with `sampled_at` when it was taken."""
+        ends = self.ends_of(grid, selector.offset_ms, selector.anchor)
+        columns = self._columns(selector, int(ends[0]) - self.lookback_ms + 1, int(ends[-1]))
+        refuse_too_many(len(columns.labels), grid.count, self.limits)
+        windows = windows_over(columns, ends, self.lookback_ms)
+        values, present = newest_in(columns, windows)
+        if sampled_at:
+            places = (columns.offsets[:-1, None] + windows.hi[windows.row] - 1).clip(0)
+            if columns.timestamps_ms.size:
+                values = columns.timestamps_ms[places.clip(max=columns.timestamps_ms.size - 1)] / 1000.0
+        vector = vector_of(columns.labels, values, present)
+        return vector.rows(np.flatnonzero(present.any(axis=1)))
+
+    def window(self, node: RangeSelector, grid: Grid) -> RangeValue:
+        """Return the samples of all windows, without stale markers."""
+        ends = self.ends_of(grid, node.selector.offset_ms, node.selector.anchor)
+        columns = self._columns(node.selector, int(ends[0]) - node.range_ms + 1, int(ends[-1]))
+        refuse_too_many(len(columns.labels), grid.count, self.limits)
+        drops = np.zeros(len(columns.labels), dtype=np.bool_)
+        return RangeValue(without_stale_markers(columns), drops, ends, node.range_ms)
+
+    def _columns(self, selector: Selector, t_min_ms: int, t_max_ms: int) -> SeriesColumns:
+        self.check()
+        key = (selector.alternatives, t_min_ms, t_max_ms)
+        if key not in self.cache:
+            parts = [
+                contiguous(self.source.select((*matchers, *self.enforced), t_min_ms, t_max_ms))
+                for matchers in selector.alternatives
+            ]
+            self.cache[key] = parts[0] if len(parts) == 1 else joined(parts)
+            self.samples += self.cache[key].values.size
+            if self.samples > self.limits.max_samples:
+                raise QueryError("query processing would load too many samples into memory in query execution")
+            refuse_too_many(len(self.cache[key].labels), 1, self.limits)
+        return self.cache[key]
+
+
+def joined(parts: Sequence[SeriesColumns]) -> SeriesColumns:
+    """Put the series of several selections together; one found twice counts once."""
+    labels: list[dict[str, str]] = []
+    pieces: list[tuple[SeriesColumns, int]] = []
+    seen: set[Signature] = set()
+    for part in parts:
+        for row, names in enumerate(part.labels):
+            signature = frozenset(names.items())
+            if signature not in seen:
+                seen.add(signature)
+                labels.append(names)
+                pieces.append((part, row))
+    spans = [slice(int(part.offsets[row]), int(part.offsets[row + 1])) for part, row in pieces]
+    offsets = np.concatenate(([0], np.cumsum([span.stop - span.start for span in spans], dtype=np.int64)))
+    times = [part.timestamps_ms[span] for (part, _), span in zip(pieces, spans, strict=True)]
+    values = [part.values[span] for (part, _), span in zip(pieces, spans, strict=True)]
+    return SeriesColumns(
+        labels,
+        offsets.astype(np.int64),
+        np.concatenate([*times, np.empty(0, np.int64)]),
+        np.concatenate([*values, np.empty(0)]),
+    )
+
+
+def columns_of(vector: VectorValue, grid: Grid) -> SeriesColumns:
+    """Turn an evaluated grid into samples, as a subquery does."""
+    counts = vector.present.sum(axis=1)
+    times = np.broadcast_to(grid.times_ms, vector.present.shape)
+    return SeriesColumns(
+        vector.labels,
+        np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        np.ascontiguousarray(times[vector.present]),
+        np.ascontiguousarray(vector.values[vector.present]),
+    )

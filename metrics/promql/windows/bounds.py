@@ -1,0 +1,66 @@
+"""Windows over columns: bounds once for each distinct row of timestamps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metrics.promql.types import STALE_NAN_BITS, Bools, Floats, Ints, SeriesColumns
+from metrics.promql.windows import kernels
+
+
+@dataclass(slots=True)
+class Windows:
+    """For series i and step k, samples lo[row[i], k]:hi[row[i], k] counted from the start of the series."""
+
+    row: Ints
+    lo: Ints
+    hi: Ints
+
+    @property
+    def counts(self) -> Ints:
+        """Return how many samples each series has in each window."""
+        counts: Ints = (self.hi - self.lo)[self.row]
+        return counts
+
+
+def windows_over(columns: SeriesColumns, ends_ms: Ints, range_ms: int) -> Windows:
+    """Find the windows (end - range_ms, end] of each series."""
+    series = len(columns.labels)
+    row, first = np.empty(series, np.int64), np.empty(series, np.int64)
+    distinct = kernels.timestamp_rows(columns.offsets, columns.timestamps_ms, row, first)
+    lo, hi = np.empty((distinct, ends_ms.size), np.int64), np.empty((distinct, ends_ms.size), np.int64)
+    kernels.window_bounds(columns.offsets, columns.timestamps_ms, first[:distinct], ends_ms, range_ms, lo, hi)
+    return Windows(row, lo, hi)
+
+
+def newest_in(columns: SeriesColumns, windows: Windows) -> tuple[Floats, Bools]:
+    """Return the newest sample of each window and whether it counts."""
+    shape = (len(columns.labels), windows.lo.shape[1])
+    values, present = np.empty(shape), np.empty(shape, np.bool_)
+    bits = columns.values.view(np.int64)
+    kernels.newest_samples(
+        columns.offsets, columns.values, bits, windows.row, windows.lo, windows.hi, values, present
+    )
+    return values, present
+
+
+def without_stale_markers(columns: SeriesColumns) -> SeriesColumns:
+    """Drop stale markers, which no function over a range sees."""
+    stale = columns.values.view(np.int64) == STALE_NAN_BITS
+    if not bool(stale.any()):
+        return columns
+    kept = ~stale
+    before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
+    return SeriesColumns(
+        columns.labels, before[columns.offsets], columns.timestamps_ms[kept], columns.values[kept]
+    )
+
+
+def contiguous(columns: SeriesColumns) -> SeriesColumns:
+    """Give columns the exact types the kernels are compiled for."""
+    return SeriesColumns(
+        columns.labels,
+        np.ascontiguousarray(columns.offsets, np.int64),
+        np.ascontiguousarray(columns.timestamps_ms, np.int64),
+        np.ascontiguousarray(columns.values, np.float64),
+    )
