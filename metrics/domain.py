@@ -1,0 +1,75 @@
+"""Words and limits of the metrics app that several rooms share; no Django, no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+METRIC_NAME_LABEL = "__name__"
+MAX_LABELS = 40
+MAX_NAME_BYTES = 1_024
+MAX_VALUE_BYTES = 2_048
+METRIC_TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One row (or series) that was not stored, and why."""
+
+    row: int
+    reason: str
+    samples: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a sender declared about a metric family."""
+
+    family: str
+    type: str
+    unit: str
+    help: str
+
+
+class BadSeries(ValueError):
+    """Labels that cannot name a series."""
+
+
+def _check_text(kind: str, text: str, limit: int) -> None:
+    if len(text.encode()) > limit:
+        raise BadSeries(f"{kind} is longer than {limit} bytes: {text[:40]}…")
+    if "\0" in text:
+        raise BadSeries(f"{kind} holds a NUL character: {text[:40]!r}")
+
+
+def series_labels(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Return sorted labels with a metric name; an empty value means the label is absent.
+
+    Raises BadSeries where the limits or the rules of names are broken.
+    """
+    labels = dict(sorted(pairs))
+    if len(labels) != len(pairs):
+        raise BadSeries("a label name is given twice")
+    labels = {name: value for name, value in labels.items() if value}
+    if len(labels) > MAX_LABELS:
+        raise BadSeries(f"{len(labels)} labels, at most {MAX_LABELS} are taken")
+    for name, value in labels.items():
+        _check_text("a label name", name, MAX_NAME_BYTES)
+        _check_text(f"the value of label {name[:40]!r}", value, MAX_VALUE_BYTES)
+    if "" in labels:
+        raise BadSeries("a label name is empty")
+    if METRIC_NAME_LABEL not in labels:
+        raise BadSeries("the metric name is missing")
+    _check_text("the metric name", labels[METRIC_NAME_LABEL], MAX_NAME_BYTES)
+    return labels
+
+
+def fingerprint(labels: Mapping[str, str]) -> bytes:
+    """Return 16 bytes that name a series; labels must be sorted by name."""
+    digest = blake2b(digest_size=16)
+    for name, value in labels.items():
+        # Lengths in front keep ("a", "bc") and ("ab", "c") apart.
+        name_bytes, value_bytes = name.encode(), value.encode()
+        digest.update(b"%d,%d:" % (len(name_bytes), len(value_bytes)))
+        digest.update(name_bytes)
+        digest.update(value_bytes)
+    return digest.digest()

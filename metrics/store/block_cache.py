@@ -1,0 +1,43 @@
+"""Decoded blocks of this process: blocks never change, so the least recently used is the only one ever wrong to keep."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from metrics.store.columns import Samples
+
+
+class BlockCache:
+    """A cache with a bound in bytes."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        """Start empty."""
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._blocks: OrderedDict[Hashable, Samples] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Samples | None:
+        """Return the block if it is here."""
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is not None:
+                self._blocks.move_to_end(key)
+            return block
+
+    def put(self, key: Hashable, block: Samples) -> None:
+        """Keep a block, dropping the oldest ones beyond the bound."""
+        with self._lock:
+            if key in self._blocks or block.nbytes > self._max_bytes // 4:
+                return
+            self._blocks[key] = block
+            self._bytes += block.nbytes
+            while self._bytes > self._max_bytes:
+                _, dropped = self._blocks.popitem(last=False)
+                self._bytes -= dropped.nbytes
+
+    def clear(self) -> None:
+        """Drop everything."""
+        with self._lock:
+            self._blocks.clear()
+            self._bytes = 0

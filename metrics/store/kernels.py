@@ -1,0 +1,96 @@
+"""Compiled loops of the store; each has a plain reference in the tests."""
+
+import numba as nb
+import numpy as np
+
+
+@nb.njit(nogil=True, cache=True)
+def arrange(series, times, values, series_count, offsets, out_times, out_values):
+    """Sort samples by (series, time), a later one replacing an earlier one of the same time.
+
+    `series` holds numbers below `series_count`; rows with a negative number are left out. Writes CSR offsets and
+    returns the number of rows kept.
+    """
+    starts = np.zeros(series_count + 1, np.int64)
+    for i in range(series.size):
+        if series[i] >= 0:
+            starts[series[i] + 1] += 1
+    for s in range(series_count):
+        starts[s + 1] += starts[s]
+    ends = starts[:-1].copy()
+    for i in range(series.size):
+        s = series[i]
+        if s < 0:
+            continue
+        place = ends[s]
+        time = times[i]
+        first = starts[s]
+        if place > first and out_times[place - 1] >= time:
+            low = first
+            high = place
+            while low < high:
+                middle = (low + high) // 2
+                if out_times[middle] < time:
+                    low = middle + 1
+                else:
+                    high = middle
+            if out_times[low] == time:
+                out_values[low] = values[i]
+                continue
+            for j in range(place, low, -1):
+                out_times[j] = out_times[j - 1]
+                out_values[j] = out_values[j - 1]
+            place = low
+        out_times[place] = time
+        out_values[place] = values[i]
+        ends[s] += 1
+    kept = np.int64(0)
+    for s in range(series_count):
+        offsets[s] = kept
+        for i in range(starts[s], ends[s]):
+            out_times[kept] = out_times[i]
+            out_values[kept] = out_values[i]
+            kept += 1
+    offsets[series_count] = kept
+    return kept
+
+
+@nb.njit(nogil=True, cache=True)
+def share_rows(offsets, times, row_of_series, representative):
+    """Give series with the same timestamps one row; returns the number of rows."""
+    rows = np.int64(0)
+    for s in range(offsets.size - 1):
+        first = offsets[s]
+        length = offsets[s + 1] - first
+        hit = -1
+        for r in range(rows):
+            other = offsets[representative[r]]
+            if offsets[representative[r] + 1] - other != length:
+                continue
+            same = True
+            for i in range(length):
+                if times[first + i] != times[other + i]:
+                    same = False
+                    break
+            if same:
+                hit = r
+                break
+        if hit < 0:
+            hit = rows
+            representative[rows] = s
+            rows += 1
+        row_of_series[s] = hit
+    return rows
+
+
+@nb.njit(nogil=True, cache=True)
+def spread_rows(row_starts, row_times, row_of_series, out_times, out_series, slots):
+    """Write each series' own timestamps and slot, row after row."""
+    place = np.int64(0)
+    for s in range(row_of_series.size):
+        row = row_of_series[s]
+        for i in range(row_starts[row], row_starts[row + 1]):
+            out_times[place] = row_times[i]
+            out_series[place] = slots[s]
+            place += 1
+    return place

@@ -1,0 +1,219 @@
+"""The default store: head blocks and group blocks in PostgreSQL, read in one snapshot."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from django.db import connection, transaction
+
+from metrics.promql.types import Matcher, QueryError, SeriesColumns
+from metrics.store import group_block, head_block
+from metrics.store.block_cache import BlockCache
+from metrics.store.catalogue import Catalogue, Found
+from metrics.store.columns import Samples, concatenate
+from metrics.store.protocol import SelectLimits, TooManySamples
+from metrics.store.raw import raw_cursor
+
+Ints = npt.NDArray[np.int64]
+CACHE_BYTES = 96 << 20
+FETCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRef:
+    """Where a block is and how many samples it holds, without its data."""
+
+    key: tuple[str, int, int]
+    day: date | None
+    samples: int
+
+
+def day_of(timestamp_ms: int) -> date:
+    """Return the UTC day a sample is filed under; the far ends of the range meet at the calendar's."""
+    seconds = min(max(timestamp_ms // 1000, -62_135_596_800), 253_402_300_799)
+    return datetime.fromtimestamp(seconds, UTC).date()
+
+
+def append_samples(cursor: psycopg.Cursor[Any], samples: Samples) -> None:
+    """Write one head block."""
+    cursor.execute(
+        "INSERT INTO metrics_headblock (t_min, t_max, samples, data) VALUES (%s, %s, %s, %s)",
+        [
+            int(samples.timestamps_ms.min()),
+            int(samples.timestamps_ms.max()),
+            samples.values.size,
+            head_block.encode(samples),
+        ],
+    )
+
+
+@contextmanager
+def snapshot(timeout_ms: int) -> Iterator[psycopg.Cursor[Any]]:
+    """Yield a cursor in a read-only snapshot; inside an outer transaction that transaction is the frame."""
+    outermost = not connection.in_atomic_block
+    try:
+        with transaction.atomic(), raw_cursor() as cursor:
+            if outermost:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(timeout_ms)])
+            yield cursor
+    except psycopg.errors.QueryCanceled as error:
+        raise QueryError("the query took too long to read its samples", kind="timeout") from error
+
+
+class PostgresStore:
+    """Reads and writes blocks; one instance a process, safe for threads."""
+
+    def __init__(self, limits: SelectLimits = SelectLimits(), *, cache_bytes: int = CACHE_BYTES) -> None:
+        """Start with an empty catalogue and cache."""
+        self.catalogue = Catalogue()
+        self.limits = limits
+        self._cache = BlockCache(max_bytes=cache_bytes)
+
+    def forget(self) -> None:
+        """Drop all that was cached, as after a change of database."""
+        self.catalogue.clear()
+        self._cache.clear()
+
+    def append(self, samples: Samples, *, durable: bool) -> None:
+        """Keep these samples; they are safe when the surrounding transaction has committed."""
+        if not samples.values.size:
+            return
+        with transaction.atomic(), raw_cursor() as cursor:
+            if not durable:
+                cursor.execute("SET LOCAL synchronous_commit = off")
+            append_samples(cursor, samples)
+
+    def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
+        """Return the matching series with samples in the range, both ends included."""
+        if t_max_ms - t_min_ms > self.limits.max_range_ms:
+            days = self.limits.max_range_ms // 86_400_000
+            raise QueryError(f"the query reaches over more than {days} days of raw samples", kind="execution")
+        with snapshot(self.limits.timeout_ms) as cursor:
+            self.catalogue.refresh(cursor)
+            found = self.catalogue.find(matchers)
+            ids = np.concatenate([part.ids for part in found]) if found else np.empty(0, np.int64)
+            samples = self._read(cursor, ids, t_min_ms, t_max_ms)
+        return self._columns(found, ids, samples)
+
+    def series(self, matchers: Sequence[Matcher]) -> list[dict[str, str]]:
+        """Return the label sets that match."""
+        self._refresh()
+        return [labels for found in self.catalogue.find(matchers) for labels in self.catalogue.labels_of(found)]
+
+    def label_names(self, matchers: Sequence[Matcher]) -> list[str]:
+        """Return the names of labels of matching series."""
+        self._refresh()
+        return self.catalogue.label_names(matchers)
+
+    def label_values(self, name: str, matchers: Sequence[Matcher]) -> list[str]:
+        """Return the values one label has among matching series."""
+        self._refresh()
+        return self.catalogue.label_values(name, matchers)
+
+    def _refresh(self) -> None:
+        with snapshot(self.limits.timeout_ms) as cursor:
+            self.catalogue.refresh(cursor)
+
+    def _read(self, cursor: psycopg.Cursor[Any], ids: Ints, t_min_ms: int, t_max_ms: int) -> Samples:
+        """Return the samples of these series, numbered by their place in `ids`, oldest block first."""
+        if not ids.size or t_min_ms > t_max_ms:
+            return concatenate([])
+        heads = _list_heads(cursor, t_min_ms, t_max_ms)
+        groups = _list_groups(cursor, ids, t_min_ms, t_max_ms)
+        self._check_size(ids, groups)
+        numbers = _numbering(ids)
+        parts: list[Samples] = []
+        found = 0
+        for block in self._blocks(cursor, groups + heads):
+            part = _narrow(block, numbers, t_min_ms, t_max_ms)
+            found += part.values.size
+            if found > self.limits.max_samples:
+                raise TooManySamples(f"the query reads more than {self.limits.max_samples} samples")
+            if part.values.size:
+                parts.append(part)
+        return concatenate(parts)
+
+    def _check_size(self, ids: Ints, groups: Sequence[BlockRef]) -> None:
+        _, members = np.unique(ids // group_block.SERIES_PER_GROUP, return_counts=True)
+        fullest = int(members.max())
+        estimate = sum(ref.samples for ref in groups) * fullest // group_block.SERIES_PER_GROUP
+        if estimate > self.limits.max_samples:
+            raise TooManySamples(f"the query reads about {estimate} samples, at most {self.limits.max_samples}")
+
+    def _blocks(self, cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> Iterator[Samples]:
+        for start in range(0, len(refs), FETCH):
+            slice_ = refs[start : start + FETCH]
+            cached = {ref.key: self._cache.get(ref.key) for ref in slice_}
+            missing = [ref for ref in slice_ if cached[ref.key] is None]
+            for key, block in _fetch(cursor, missing):
+                cached[key] = block
+                self._cache.put(key, block)
+            for ref in slice_:
+                block = cached[ref.key]
+                if block is not None:
+                    yield block
+
+    def _columns(self, found: Sequence[Found], ids: Ints, samples: Samples) -> SeriesColumns:
+        offsets, ordered = group_block.arrange(samples, ids.size)
+        labels = [labels for part in found for labels in self.catalogue.labels_of(part)]
+        filled = np.flatnonzero(np.diff(offsets))
+        if filled.size != ids.size:
+            labels = [labels[index] for index in filled.tolist()]
+            offsets = np.concatenate([offsets[filled], offsets[-1:]])
+        return SeriesColumns(labels, offsets, ordered.timestamps_ms, ordered.values)
+
+
+def _numbering(ids: Ints) -> Ints:
+    numbers = np.full(int(ids.max()) + 1, -1, np.int64)
+    numbers[ids] = np.arange(ids.size)
+    return numbers
+
+
+def _narrow(block: Samples, numbers: Ints, t_min_ms: int, t_max_ms: int) -> Samples:
+    ids = block.series_ids
+    known = ids < numbers.size
+    series = numbers[np.where(known, ids, 0)]
+    kept = known & (series >= 0) & (block.timestamps_ms >= t_min_ms) & (block.timestamps_ms <= t_max_ms)
+    return Samples(series[kept], block.timestamps_ms[kept], block.values[kept])
+
+
+def _list_heads(cursor: psycopg.Cursor[Any], t_min_ms: int, t_max_ms: int) -> list[BlockRef]:
+    cursor.execute(
+        "SELECT id, samples FROM metrics_headblock WHERE t_max >= %s AND t_min <= %s ORDER BY id", [t_min_ms, t_max_ms]
+    )
+    return [BlockRef(("head", row[0], 0), None, row[1]) for row in cursor]
+
+
+def _list_groups(cursor: psycopg.Cursor[Any], ids: Ints, t_min_ms: int, t_max_ms: int) -> list[BlockRef]:
+    groups = np.unique(ids // group_block.SERIES_PER_GROUP).tolist()
+    cursor.execute(
+        "SELECT day, id, group_no, samples FROM metrics_groupblock WHERE group_no = ANY(%s) AND day BETWEEN %s AND %s"
+        " AND t_max >= %s AND t_min <= %s ORDER BY id",
+        [groups, day_of(t_min_ms), day_of(t_max_ms), t_min_ms, t_max_ms],
+    )
+    return [BlockRef(("group", row[1], row[2]), row[0], row[3]) for row in cursor]
+
+
+def _fetch(cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> Iterator[tuple[tuple[str, int, int], Samples]]:
+    heads = [ref.key[1] for ref in refs if ref.day is None]
+    if heads:
+        cursor.execute("SELECT id, data FROM metrics_headblock WHERE id = ANY(%s)", [heads])
+        for block_id, data in cursor:
+            yield ("head", block_id, 0), head_block.decode(data)
+    groups = [ref for ref in refs if ref.day is not None]
+    if groups:
+        cursor.execute(
+            "SELECT id, group_no, data FROM metrics_groupblock WHERE day = ANY(%s) AND id = ANY(%s)",
+            [sorted({ref.day for ref in groups if ref.day}), [ref.key[1] for ref in groups]],
+        )
+        for block_id, group_no, data in cursor:
+            yield ("group", block_id, group_no), group_block.decode(data, group_no=group_no)
+
+
+STORE = PostgresStore()

@@ -1,0 +1,200 @@
+"""Prometheus remote write 1: snappy block, protobuf, columns out."""
+
+from dataclasses import dataclass
+
+import cramjam
+import numpy as np
+import numpy.typing as npt
+
+from metrics.domain import BadSeries, Metadata
+from metrics.wire import kernels
+from metrics.wire.errors import TooLarge, WireError
+from metrics.wire.series_table import SeriesTable
+
+Ints = npt.NDArray[np.int64]
+MAX_DECODED_BYTES = 32 << 20
+MAX_SAMPLES = 1_000_000
+MAX_METADATA = 20_000
+MESSAGES = {
+    -1: "a field is longer than the bytes that are left",
+    -2: "a varint is longer than ten bytes",
+    -3: "a field has the number 0 or one that is too large",
+    -4: "a field has a wire type that is not used",
+}
+METADATA_TYPES = {1: "counter", 2: "gauge", 3: "histogram", 4: "histogram", 5: "summary"}
+
+
+@dataclass(slots=True)
+class WriteColumns:
+    """What a request holds; `series_ids` is -1 where the table does not know a series yet."""
+
+    raw: bytes
+    series_start: Ints
+    series_end: Ints
+    series_low: npt.NDArray[np.uint64]
+    series_high: npt.NDArray[np.uint64]
+    series_ids: Ints
+    series_cacheable: npt.NDArray[np.bool_]
+    sample_series: Ints
+    timestamps_ms: Ints
+    values: npt.NDArray[np.float64]
+    metadata_start: Ints
+    metadata_end: Ints
+    exemplars: int
+    histograms: int
+
+
+def declared_length(body: bytes) -> int:
+    """Return the decoded length a snappy block declares, without decoding it."""
+    length = 0
+    for position, byte in enumerate(body[:5]):
+        length |= (byte & 127) << (7 * position)
+        if byte < 128:
+            return length
+    raise WireError("the body does not begin with the length of a snappy block")
+
+
+def decompress(body: bytes, *, max_bytes: int = MAX_DECODED_BYTES) -> bytes:
+    """Return the decoded block; the declared length is checked first, so a lie costs nothing."""
+    length = declared_length(body)
+    if length > max_bytes:
+        raise TooLarge(f"the snappy block declares {length} bytes, at most {max_bytes} are taken")
+    try:
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as error:
+        raise WireError(f"the body is not a snappy block: {error}") from None
+
+
+def _check(code: int) -> None:
+    if code < 0:
+        raise WireError(f"the body is not a WriteRequest: {MESSAGES[code]}")
+
+
+def _measure(data: npt.NDArray[np.uint8]) -> list[int]:
+    counts = np.zeros(kernels.COUNTS, np.int64)
+    _check(kernels.count(data, counts))
+    if counts[kernels.SAMPLES] > MAX_SAMPLES:
+        raise TooLarge(f"{counts[kernels.SAMPLES]} samples in one request, at most {MAX_SAMPLES} are taken")
+    if counts[kernels.METADATA] > MAX_METADATA:
+        raise TooLarge(f"{counts[kernels.METADATA]} metadata entries, at most {MAX_METADATA} are taken")
+    return [int(count) for count in counts]
+
+
+def decode(raw: bytes, table: SeriesTable) -> WriteColumns:
+    """Return the columns of a decoded WriteRequest; raises WireError where the bytes break the format."""
+    data = np.frombuffer(raw, np.uint8)
+    series, samples, exemplars, histograms, metadata = _measure(data)
+    bits = np.empty(samples, np.uint64)
+    columns = WriteColumns(
+        raw=raw,
+        series_start=np.empty(series, np.int64),
+        series_end=np.empty(series, np.int64),
+        series_low=np.empty(series, np.uint64),
+        series_high=np.empty(series, np.uint64),
+        series_ids=np.empty(series, np.int64),
+        series_cacheable=np.empty(series, np.bool_),
+        sample_series=np.empty(samples, np.int64),
+        timestamps_ms=np.empty(samples, np.int64),
+        values=bits.view(np.float64),
+        metadata_start=np.empty(metadata, np.int64),
+        metadata_end=np.empty(metadata, np.int64),
+        exemplars=exemplars,
+        histograms=histograms,
+    )
+    known = table.columns
+    _check(
+        kernels.extract(
+            data,
+            *table.key,
+            known.low,
+            known.high,
+            known.ids,
+            columns.series_start,
+            columns.series_end,
+            columns.series_low,
+            columns.series_high,
+            columns.series_ids,
+            columns.series_cacheable,
+            columns.sample_series,
+            columns.timestamps_ms,
+            bits,
+            columns.metadata_start,
+            columns.metadata_end,
+        )
+    )
+    return columns
+
+
+def _varint(raw: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = raw[position]
+        position += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, position
+        shift += 7
+
+
+def fields(raw: bytes, start: int, end: int) -> list[tuple[int, int | bytes]]:
+    """Return (number, value) of the varint and length-delimited fields of a message.
+
+    Raises WireError where the bytes break the format: the kernels have not looked inside every message.
+    """
+    found: list[tuple[int, int | bytes]] = []
+    raw = raw[start:end]
+    position = 0
+    try:
+        while position < len(raw):
+            tag, position = _varint(raw, position)
+            number, wire_type = tag >> 3, tag & 7
+            if wire_type == 0:
+                value, position = _varint(raw, position)
+                found.append((number, value))
+            elif wire_type == 2:
+                size, position = _varint(raw, position)
+                if size > len(raw) - position:
+                    raise WireError("the body is not a WriteRequest: " + MESSAGES[-1])
+                found.append((number, raw[position : position + size]))
+                position += size
+            elif wire_type in (1, 5):
+                position += 8 if wire_type == 1 else 4
+            else:
+                raise WireError("the body is not a WriteRequest: " + MESSAGES[-4])
+    except IndexError:
+        raise WireError("the body is not a WriteRequest: " + MESSAGES[-1]) from None
+    return found
+
+
+def _text(value: int | bytes) -> str:
+    try:
+        return value.decode() if isinstance(value, bytes) else ""
+    except UnicodeDecodeError:
+        raise BadSeries("a label is not UTF-8") from None
+
+
+def label_pairs(columns: WriteColumns, series: int) -> list[tuple[str, str]]:
+    """Return the labels of one series as they were sent; raises BadSeries or WireError."""
+    start, end = int(columns.series_start[series]), int(columns.series_end[series])
+    pairs = []
+    for number, message in fields(columns.raw, start, end):
+        if number == 1 and isinstance(message, bytes):
+            label = dict(fields(message, 0, len(message)))
+            pairs.append((_text(label.get(1, b"")), _text(label.get(2, b""))))
+    return pairs
+
+
+def metadata(columns: WriteColumns) -> list[Metadata]:
+    """Return the declared metadata; entries that cannot be read are left out."""
+    found = []
+    for start, end in zip(columns.metadata_start.tolist(), columns.metadata_end.tolist(), strict=True):
+        entry = dict(fields(columns.raw, start, end))
+        try:
+            family, text, unit = (_text(entry.get(number, b"")) for number in (2, 4, 5))
+        except BadSeries:
+            continue
+        if family and "\0" not in family + text + unit and len(family.encode()) <= 1_024:
+            kind = entry.get(1, 0)
+            named = METADATA_TYPES.get(kind, "untyped") if isinstance(kind, int) else "untyped"
+            found.append(Metadata(family, named, unit[:64], text[:4_096]))
+    return found
