@@ -122,6 +122,12 @@ class Config:
     otel_exporter_otlp_endpoint: str = setting(
         "Base URL the console's own traces go to by OTLP over HTTP; empty: off.", default="", unit="URL"
     )
+    console_collector_token: str = setting(
+        "Ingest token `manage.py collect` sends with; `make run` makes one.", default="", secret=True
+    )
+    console_collector_url: str = setting(
+        "Console that `manage.py collect` sends to; empty: this one on WEB_PORT.", default="", unit="URL"
+    )
     prometheus_multiproc_dir: str = setting(
         "Directory in which the processes share their own metrics; `make run` sets it.", default=""
     )

@@ -1,0 +1,7 @@
+"""What a service imports to be watched by the AIVillage Console."""
+
+from aivillage_observability.observability import ObservabilitySystem
+from aivillage_observability.operations import monitored_operation, timed_operation
+from aivillage_observability.system_collector import SystemMetricsCollector
+
+__all__ = ["ObservabilitySystem", "SystemMetricsCollector", "monitored_operation", "timed_operation"]
