@@ -3,9 +3,9 @@
 import os
 
 import django
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
+from channels.security.websocket import OriginValidator
+from channels.sessions import SessionMiddlewareStack
 from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
@@ -21,9 +21,10 @@ async def no_http(scope: object, receive: object, send: object) -> None:
 application = ProtocolTypeRouter(
     {
         "http": no_http,
-        "websocket": AllowedHostsOriginValidator(
-            # Consumers import models, so they are loaded by name once Django stands.
-            AuthMiddlewareStack(URLRouter(import_string("alerts.consumers.websocket_urlpatterns"))),
+        # Consumers import models, so they are loaded by name once Django stands.
+        "websocket": OriginValidator(
+            SessionMiddlewareStack(URLRouter(import_string("aivillage_console.accounts.consumers.websocket_urlpatterns"))),
+            import_string("aivillage_console.accounts.consumers.allowed_origins")(),
         ),
     },
 )

@@ -1,15 +1,14 @@
 """The audit trail: a row in the caller's own transaction, sealed into a hash chain afterwards."""
 
 import datetime
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import orjson
 from django.db import connection, models, transaction
 
+from aivillage_console.accounts.chain import chained
 from aivillage_console.accounts.models import ApiToken, AuditEntry, AuditSeal, Role, User
 
 MASK = "•••"
@@ -86,19 +85,6 @@ def audit(
         before=None if before is None else masked(before),
         after=None if after is None else masked(after),
     )
-
-
-def canonical(entry: AuditEntry) -> bytes:
-    """Return the bytes of an entry that the chain covers."""
-    at = entry.at.astimezone(datetime.UTC).isoformat()
-    row = [entry.pk, at, entry.actor_kind, entry.actor, entry.actor_label, entry.ip, entry.action]
-    row += [entry.object_type, entry.object_id, entry.before, entry.after]
-    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
-
-
-def chained(previous: bytes, entry: AuditEntry) -> bytes:
-    """Return the hash of an entry on top of the hash before it."""
-    return hashlib.sha256(previous + canonical(entry)).digest()
 
 
 @transaction.atomic
