@@ -1,0 +1,184 @@
+"""Pages of the metrics app: Explore and its helpers."""
+
+import csv
+import difflib
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from aivillage_console.accounts.models import Role
+from aivillage_console.accounts.permissions import role_required
+from metrics import selectors
+from metrics.maths.charting import Chart, full_name, lines_of, statistics
+from metrics.promql.types import QueryError, QueryResult
+
+RANGES = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800}
+POINTS = 240
+MAX_QUERY = 4000
+WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*$")
+LABEL_VALUE = re.compile(r'([a-zA-Z_:][\w:]*)?\{[^}]*?([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*"([^"]*)$')
+LABEL_NAME = re.compile(r"([a-zA-Z_:][\w:]*)?\{[^}]*?([a-zA-Z_]\w*)?$")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return an ISO time or epoch seconds as a datetime, or None."""
+    try:
+        at = datetime.fromtimestamp(float(text), UTC) if text[:1].isdigit() and "-" not in text else (
+            datetime.fromisoformat(text))  # fmt: skip
+    except (ValueError, OverflowError, OSError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def time_range(request: HttpRequest, default: str = "1h") -> dict[str, Any]:
+    """Return the range the address asks for: `from` and `to`, or `range` ending now."""
+    name = request.GET.get("range", default)
+    name = name if name in RANGES else default
+    end = parse_time(request.GET.get("to", "")) or timezone.now()
+    start = parse_time(request.GET.get("from", "")) or end - timedelta(seconds=RANGES[name])
+    if start >= end:
+        start = end - timedelta(seconds=RANGES[name])
+    fixed = bool(request.GET.get("from") or request.GET.get("to"))
+    step_s = max(5, int((end - start).total_seconds() / POINTS) // 5 * 5)
+    start_ms, end_ms = (int(at.timestamp()) // step_s * step_s * 1000 for at in (start, end))
+    return {"name": "" if fixed else name, "fixed": fixed, "names": list(RANGES), "start": start, "end": end,
+            "step_s": step_s, "start_ms": start_ms, "end_ms": end_ms}  # fmt: skip
+
+
+def _error_view(query: str, error: QueryError) -> dict[str, Any]:
+    at = error.position
+    caret = None if at is None or at > len(query) else query.replace("\n", " ") + "\n" + " " * at + "^"
+    return {"text": str(error), "kind": error.kind, "caret": caret}
+
+
+def _suggestion(query: str) -> str:
+    known = list(selectors.metric_names())
+    words = [word for word in re.findall(r"[a-zA-Z_:][\w:]*", query) if word not in known and "_" in word]
+    for word in words:
+        near = difflib.get_close_matches(word, known, n=1)
+        if near:
+            return f"No metric is called {word}. Did you mean {near[0]}?"
+    return "The metric exists, but no series has these labels in this range."
+
+
+def _unit(query: str) -> str:
+    rate = any(f"{name}(" in query for name in ("rate", "irate", "increase", "deriv"))
+    if "bytes" in query:
+        return "bytes/s" if rate else "bytes"
+    if "seconds" in query and not rate:
+        return "seconds"
+    return "percent" if "percent" in query else ""
+
+
+def _legend(chart: Chart) -> list[dict[str, Any]]:
+    return [{**line, **statistics(line["values"])} for line in chart.series]
+
+
+def _ask(query: str, window: dict[str, Any]) -> QueryResult:
+    return selectors.range_query(query, start_ms=window["start_ms"], end_ms=window["end_ms"],
+                                 step_ms=window["step_s"] * 1000)  # fmt: skip
+
+
+def _chart_of(query: str, result: QueryResult, window: dict[str, Any]) -> Chart:
+    lines, hidden = lines_of(result)
+    times = [at / 1000 for at in result.timestamps_ms.tolist()]
+    return Chart("explore", query, _unit(query), times, lines, window["start_ms"] / 1000, window["end_ms"] / 1000,
+                 hidden=hidden)  # fmt: skip
+
+
+def _starters() -> list[tuple[str, str]]:
+    names = set(selectors.metric_names())
+    wanted = [
+        ("system_cpu_percent", "system_cpu_percent", "CPU of every host"),
+        ("system_memory_percent", "system_memory_percent", "Memory of every host"),
+        ("console_work_total", "sum by (kind) (rate(console_work_total[5m]))", "Work the console does"),
+    ]
+    found = [(query, words) for name, query, words in wanted if name in names]
+    found += [(name, "A stored metric") for name in sorted(names)]
+    return found[:3]
+
+
+def _explore_context(request: HttpRequest) -> dict[str, Any]:
+    query = request.GET.get("q", "").strip()[:MAX_QUERY]
+    window = time_range(request)
+    context: dict[str, Any] = {"query": query, "window": window, "now": timezone.now(),
+                               "tab": "table" if request.GET.get("tab") == "table" else "graph",
+                               "address": request.build_absolute_uri("/api/v1/query_range")}  # fmt: skip
+    if not query:
+        return context | {"starters": _starters()}
+    try:
+        result = _ask(query, window)
+    except QueryError as error:
+        return context | {"error": _error_view(query, error), "status": 400}
+    chart = _chart_of(query, result, window)
+    return context | {"chart": chart, "legend": _legend(chart), "warnings": result.warnings,
+                      "suggestion": "" if chart.series else _suggestion(query)}  # fmt: skip
+
+
+@require_GET
+@role_required(Role.VIEWER)
+def explore(request: HttpRequest) -> HttpResponse:
+    """Ask a PromQL query and see it as graph or table; all of it is in the address."""
+    context = _explore_context(request)
+    template = "metrics/_result.html" if request.GET.get("fragment") == "result" else "metrics/explore.html"
+    return render(request, template, context, status=context.get("status", 200))
+
+
+def csv_cell(value: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{value}" if value.startswith(FORMULA) else value
+
+
+@require_GET
+@role_required(Role.VIEWER)
+def explore_csv(request: HttpRequest) -> HttpResponse:
+    """Return the same answer as comma-separated values."""
+    query = request.GET.get("q", "").strip()[:MAX_QUERY]
+    try:
+        result = _ask(query, time_range(request))
+    except QueryError as error:
+        return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["time", *(csv_cell(full_name(labels)) for labels in result.labels)])
+    for place, at in enumerate(result.timestamps_ms.tolist()):
+        cells = [f"{v:.17g}" if ok else "" for v, ok in zip(result.values[:, place], result.present[:, place], strict=True)]
+        writer.writerow([datetime.fromtimestamp(at / 1000, UTC).isoformat(), *cells])
+    answer = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = 'attachment; filename="query.csv"'
+    return answer
+
+
+def _options(found: list[str], typed: str, before: int, kind: str, tail: str = "") -> list[dict[str, Any]]:
+    near = [text for text in found if typed.lower() in text.lower()]
+    near.sort(key=lambda text: (not text.lower().startswith(typed.lower()), text))
+    return [{"text": text, "insert": text + tail, "start": before - len(typed), "end": before, "kind": kind}
+            for text in near[:20]]  # fmt: skip
+
+
+def complete_options(query: str, at: int) -> list[dict[str, Any]]:
+    """Return what may stand at the cursor: a label's value, a label, or a metric."""
+    left = query[:at]
+    if value := LABEL_VALUE.search(left):
+        return _options(list(selectors.label_values(value[2])), value[3], at, f"value of {value[2]}")
+    if (name := LABEL_NAME.search(left)) and "{" in left:
+        return _options(list(selectors.label_names()), name[2] or "", at, "label", '="')
+    word = WORD.search(left)
+    return _options(list(selectors.metric_names()), word[0], at, "metric") if word else []
+
+
+@require_GET
+@role_required(Role.VIEWER)
+def complete(request: HttpRequest) -> JsonResponse:
+    """Answer the query box's question for completions."""
+    query = request.GET.get("q", "")[:MAX_QUERY]
+    at = request.GET.get("at", "")
+    place = min(int(at), len(query)) if at.isdigit() and len(at) < 6 else len(query)
+    return JsonResponse({"options": complete_options(query, place)})
