@@ -188,8 +188,7 @@ def _vector_answer(vector: VectorValue, grid: Grid) -> QueryResult:
         names = [sorted(vector.labels[row].items()) for row in rows.tolist()]
         rows = rows[np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)]
     kept = vector.rows(rows)
-    kind = "vector" if grid.is_instant else "matrix"
-    return QueryResult(kind, kept.labels, grid.times_ms, kept.values, kept.present)
+    return QueryResult("vector" if grid.is_instant else "matrix", kept.labels, grid.times_ms, kept.values, kept.present)
 
 
 def _range_answer(ranged: RangeValue, grid: Grid) -> QueryResult:

@@ -65,7 +65,7 @@ def signature_function(names: Sequence[str], *, on: bool) -> Callable[[Labels], 
 
 
 def numbered(signatures: Iterable[Signature], numbers: dict[Signature, int]) -> Ints:
-    """Number signatures in the order they first appear; `numbers` remembers them across calls."""
+    """Give signatures numbers in the order they first appear; `numbers` remembers them across calls."""
     return np.array([numbers.setdefault(signature, len(numbers)) for signature in signatures], dtype=np.int64)
 
 

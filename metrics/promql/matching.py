@@ -85,9 +85,7 @@ def _refuse_duplicates(many: VectorValue, one: VectorValue, one_of: Ints, groups
 
 def _refuse_multiple(group: Ints, present: Bools, groups: int) -> None:
     if np.unique(group).size < group.size and bool((_present_counts(group, present, groups) > 1).any()):
-        raise QueryError(
-            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
-        )
+        raise QueryError("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
 
 
 def _refuse_ambiguous(names: list[dict[str, str]], present: Bools) -> None:

@@ -7,8 +7,6 @@ import numpy.typing as npt
 
 from metrics.promql.types import Floats
 
-Days = npt.NDArray[np.datetime64]
-
 
 def rounded(values: Floats, to_nearest: Floats) -> Floats:
     """Round to a multiple; ties go up."""
@@ -45,7 +43,8 @@ def _second(values: Floats) -> npt.NDArray[np.datetime64]:
 def _since(values: Floats, unit: str, base: str) -> Floats:
     moment = _second(values)
     distance = moment.astype(f"datetime64[{unit}]") - moment.astype(f"datetime64[{base}]").astype(f"datetime64[{unit}]")
-    return distance.astype(np.float64)
+    result: Floats = distance.astype(np.float64)
+    return result
 
 
 def _year(values: Floats) -> Floats:
@@ -59,7 +58,8 @@ def _day_of_week(values: Floats) -> Floats:
 def _days_in_month(values: Floats) -> Floats:
     month = _second(values).astype("datetime64[M]")
     length = (month + np.timedelta64(1, "M")).astype("datetime64[D]") - month.astype("datetime64[D]")
-    return length.astype(np.float64)
+    result: Floats = length.astype(np.float64)
+    return result
 
 
 CALENDAR: dict[str, Callable[[Floats], Floats]] = {

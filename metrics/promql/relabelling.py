@@ -11,6 +11,8 @@ from metrics.promql.operands import VectorValue
 from metrics.promql.types import QueryError
 
 REFERENCE = re.compile(r"\$(?:\$|(?P<plain>\w+)|\{(?P<braced>\w+)\})")  # noqa: TID251
+# Letters of any script and the marks of OpenTelemetry names; Prometheus 2 takes less, Prometheus 3 anything.
+LABEL_NAME = re.compile(r"\w[\w.:/-]*")  # noqa: TID251
 DIGITS = re.compile(r"(\d+)")  # noqa: TID251
 
 
@@ -29,7 +31,7 @@ def _expanded(template: str, found: Any) -> str:
 
 def label_replaced(vector: VectorValue, target: str, template: str, source: str, expression: str) -> VectorValue:
     """Write the expanded template into a label of each series whose source label matches."""
-    _refuse_empty(target)
+    _refuse_bad_name(target)
     pattern = pattern_of(expression)
     found = [pattern.match(labels.get(source, "")) for labels in vector.labels]
     texts = [None if one is None else _expanded(template, one) for one in found]
@@ -39,14 +41,14 @@ def label_replaced(vector: VectorValue, target: str, template: str, source: str,
 def labels_joined(vector: VectorValue, target: str, separator: str, sources: list[str]) -> VectorValue:
     """Write the joined values of labels into a label."""
     for name in (target, *sources):
-        _refuse_empty(name)
+        _refuse_bad_name(name)
     texts: list[str | None] = [separator.join(labels.get(name, "") for name in sources) for labels in vector.labels]
     return _relabelled(vector, target, texts)
 
 
-def _refuse_empty(name: str) -> None:
-    if not name:
-        raise QueryError("a label name must not be empty", kind="execution")
+def _refuse_bad_name(name: str) -> None:
+    if not LABEL_NAME.fullmatch(name):
+        raise QueryError(f"invalid label name: {name!r}")
 
 
 def _relabelled(vector: VectorValue, target: str, texts: list[str | None]) -> VectorValue:

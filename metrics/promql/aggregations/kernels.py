@@ -40,7 +40,7 @@ def reduce_groups(op: int, values: Floats, present: Bools, group: Ints, out: Flo
                     lost[g, k] /= count - 1.0
                 share = (count - 1.0) / count
                 mean[g, k], lost[g, k] = compensated(value / count, share * mean[g, k], share * lost[g, k])
-            elif op == MIN or op == MAX:
+            elif op in (MIN, MAX):
                 better = value > out[g, k] if op == MAX else value < out[g, k]
                 if better or np.isnan(out[g, k]):
                     out[g, k] = value
@@ -85,9 +85,7 @@ def group_quantiles(
 
 
 @njit(nogil=True, cache=True)
-def best_of_groups(
-    wanted: Ints, ranks: Floats, present: Bools, starts: Ints, members: Ints, kept: Bools
-) -> None:
+def best_of_groups(wanted: Ints, ranks: Floats, present: Bools, starts: Ints, members: Ints, kept: Bools) -> None:
     """Keep the series with the lowest ranks of each group at each step; NaN ranks last, the earlier series wins."""
     places, keys = np.empty(members.size, np.int64), np.empty(members.size)
     for g in range(starts.size - 1):

@@ -61,8 +61,9 @@ def _fill(name: str, grid: Grid, ranged: RangeValue, numbers: list[Floats], wind
         kernels.window_instants(INSTANTS[name], offsets, times, values, *at, out)
         return 1
     if name in CHANGE_OVER_WINDOW:
-        how = CHANGE_OVER_WINDOW[name]
-        kernels.extrapolated(offsets, times, values, *at, ranged.ends_ms, ranged.range_ms, *how, out)
+        counter, per_second = CHANGE_OVER_WINDOW[name]
+        edges = (ranged.ends_ms, ranged.range_ms)
+        kernels.extrapolated(offsets, times, values, *at, *edges, counter, per_second, out)
         return 2
     if name in CHANGE_AT_END:
         kernels.instantaneous(offsets, times, values, *at, CHANGE_AT_END[name], out)
@@ -72,8 +73,9 @@ def _fill(name: str, grid: Grid, ranged: RangeValue, numbers: list[Floats], wind
         kernels.regressions(offsets, times, values, *at, grid.times_ms, ahead, REGRESSIONS[name], out)
         return 2
     if name == "double_exponential_smoothing":
-        _refuse_bad_factors(*numbers)
-        kernels.smoothed(offsets, values, *at, *numbers, out)
+        level, trend = numbers
+        _refuse_bad_factors(level, trend)
+        kernels.smoothed(offsets, values, *at, level, trend, out)
         return 2
     out[:] = 1.0
     return 1

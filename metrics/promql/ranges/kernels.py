@@ -28,7 +28,7 @@ def window_sum(values: Floats, a: int, b: int) -> float:
     total, lost = 0.0, 0.0
     for i in range(a, b):
         total, lost = compensated(values[i], total, lost)
-    return total if np.isinf(total) else total + lost
+    return float(total if np.isinf(total) else total + lost)
 
 
 @njit(nogil=True, cache=True)
@@ -50,12 +50,12 @@ def window_mean(values: Floats, a: int, b: int) -> float:
         mean, lost = compensated(values[i] / count, share * mean, share * lost)
     if incremental:
         return mean + lost
-    return total / (b - a) + lost / (b - a)
+    return float(total / (b - a) + lost / (b - a))
 
 
 @njit(nogil=True, cache=True)
 def window_variance(values: Floats, a: int, b: int) -> float:
-    """Population variance by Welford's method with compensation."""
+    """Return the population variance by Welford's method with compensation."""
     count, mean, mean_lost, spread, spread_lost = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(a, b):
         count += 1.0
@@ -85,7 +85,7 @@ def quantile_of(q: float, values: Floats) -> float:
     weight = rank - np.floor(rank)
     low = np.nan if lower < unknown else values[lower - unknown]
     high = np.nan if upper < unknown else values[upper - unknown]
-    return low * (1.0 - weight) + high * weight
+    return float(low * (1.0 - weight) + high * weight)
 
 
 @njit(nogil=True, cache=True)
@@ -134,18 +134,18 @@ def window_statistic(op: int, parameter: float, values: Floats, a: int, b: int) 
         return window_sum(values, a, b)
     if op == AVG:
         return window_mean(values, a, b)
-    if op == MIN or op == MAX:
-        return values[window_extreme(values, a, b, op == MAX, False)]
+    if op in (MIN, MAX):
+        return float(values[window_extreme(values, a, b, op == MAX, False)])
     if op == COUNT:
         return float(b - a)
     if op == LAST:
-        return values[b - 1]
+        return float(values[b - 1])
     if op == FIRST:
-        return values[a]
+        return float(values[a])
     if op == STDVAR:
         return window_variance(values, a, b)
     if op == STDDEV:
-        return np.sqrt(window_variance(values, a, b))
+        return float(np.sqrt(window_variance(values, a, b)))
     if op == MAD:
         return window_deviation(values, a, b)
     if op == QUANTILE:
@@ -283,7 +283,7 @@ def regressions(
     offsets: Ints, timestamps: Ints, values: Floats, row: Ints, lo: Ints, hi: Ints,
     origins: Ints, ahead: Floats, predicts: bool, out: Floats,
 ) -> None:  # fmt: skip
-    """Deriv, or predict_linear `ahead` seconds after the origin, of each window with two samples or more."""
+    """Compute deriv, or predict_linear `ahead` seconds after the origin, of each window with two samples or more."""
     for i in range(offsets.size - 1):
         base, r = offsets[i], row[i]
         for k in range(lo.shape[1]):

@@ -38,9 +38,7 @@ def newest_in(columns: SeriesColumns, windows: Windows) -> tuple[Floats, Bools]:
     shape = (len(columns.labels), windows.lo.shape[1])
     values, present = np.empty(shape), np.empty(shape, np.bool_)
     bits = columns.values.view(np.int64)
-    kernels.newest_samples(
-        columns.offsets, columns.values, bits, windows.row, windows.lo, windows.hi, values, present
-    )
+    kernels.newest_samples(columns.offsets, columns.values, bits, windows.row, windows.lo, windows.hi, values, present)
     return values, present
 
 
@@ -51,9 +49,7 @@ def without_stale_markers(columns: SeriesColumns) -> SeriesColumns:
         return columns
     kept = ~stale
     before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
-    return SeriesColumns(
-        columns.labels, before[columns.offsets], columns.timestamps_ms[kept], columns.values[kept]
-    )
+    return SeriesColumns(columns.labels, before[columns.offsets], columns.timestamps_ms[kept], columns.values[kept])
 
 
 def contiguous(columns: SeriesColumns) -> SeriesColumns:

@@ -10,7 +10,7 @@ STALE = np.int64(STALE_NAN_BITS)
 
 @njit(nogil=True, cache=True)
 def timestamp_rows(offsets: Ints, timestamps: Ints, row: Ints, first: Ints) -> int:
-    """Number the distinct timestamp rows; neighbours scraped together share one. Returns how many there are."""
+    """Count and number the distinct timestamp rows; neighbours scraped together share one."""
     count = 0
     for i in range(offsets.size - 1):
         begin, end = offsets[i], offsets[i + 1]
@@ -69,6 +69,4 @@ def warm_up() -> None:
     lo, hi = np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64)
     window_bounds(offsets, timestamps, first, np.array([1]), 1, lo, hi)
     values = np.ones(1)
-    newest_samples(
-        offsets, values, values.view(np.int64), row, lo, hi, np.empty((1, 1)), np.empty((1, 1), np.bool_)
-    )
+    newest_samples(offsets, values, values.view(np.int64), row, lo, hi, np.empty((1, 1)), np.empty((1, 1), np.bool_))
