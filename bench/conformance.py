@@ -134,7 +134,7 @@ def _same_series(command: dict[str, Any], result: QueryResult, start_ms: int, st
     return True
 
 
-def testdata_outcomes(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
+def script_outcomes(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
     """Run one file of the engine's test scripts; yields each evaluation and whether it passed."""
     series: dict[frozenset[tuple[str, str]], dict[int, float]] = {}
     source = MemorySource(columns_from(series))
@@ -183,7 +183,7 @@ def measure(corpora: Path, *, verbose: bool) -> dict[str, dict[str, Any]]:
     figures: dict[str, dict[str, Any]] = {}
     for path in sorted((corpora / "promql-testdata" / "json").glob("*.json")):
         counts = {"core": [0, 0], "floats": [0, 0], "all": [0, 0]}
-        for command, passed in testdata_outcomes(path):
+        for command, passed in script_outcomes(path):
             core = command["float_only"] and not command["experimental"]
             for name, applies in (("core", core), ("floats", command["float_only"]), ("all", True)):
                 counts[name][0] += passed and applies

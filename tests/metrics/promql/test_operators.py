@@ -1,0 +1,86 @@
+import math
+
+import pytest
+
+from metrics.promql.types import QueryError
+from tests.metrics.promql.script import at, over
+
+TWO = {"a i=1": [1], "a i=2": [4], "b i=1": [10], "b i=2": [20], "info i=1 v=x": [1], "info i=2 v=y": [1]}
+GROUPED = {"m g=x i=1": [1], "m g=x i=2": [3], "m g=y i=3": [8], "m g=y i=4": [math.nan]}
+
+
+def test_arithmetic_pairs_equal_labels_and_drops_the_name():
+    assert at(TWO, "b - a") == {"i=1": 9, "i=2": 16}
+    assert at(TWO, "-a") == {"i=1": -1, "i=2": -4}
+    assert at(TWO, "a % 3") == {"i=1": 1, "i=2": 1}
+    assert at(TWO, "2 ^ a") == {"i=1": 2, "i=2": 16}
+
+
+def test_comparisons_filter_or_say_yes_and_no():
+    assert at(TWO, "a > 1") == {"a i=2": 4}
+    assert at(TWO, "1 < a") == {"a i=2": 4}
+    assert at(TWO, "a > bool 1") == {"i=1": 0, "i=2": 1}
+    assert at(TWO, "b > a") == {"b i=1": 10, "b i=2": 20}
+    assert at({}, "3 > bool 2") == {"": 1}
+
+
+def test_group_left_brings_labels_along():
+    assert at(TWO, "a * on(i) group_left(v) info") == {"i=1 v=x": 1, "i=2 v=y": 4}
+    assert at(TWO, "info * on(i) group_right(v) a") == {"i=1 v=x": 1, "i=2 v=y": 4}
+    assert at(TWO, "a * ignoring(v) info") == {"i=1": 1, "i=2": 4}
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("sum(m) * on() group_left() m", "many-to-many"),
+        ("m + on(g) group_left() m", "many-to-many"),
+        ("m + on(g) sum by (g) (m)", "must be explicit"),
+        ("-{__name__=~'a|b'}", "same labelset"),
+    ],
+)
+def test_ambiguous_matches_are_errors(query, message):
+    with pytest.raises(QueryError, match=message):
+        at({**GROUPED, **TWO}, query)
+
+
+def test_set_operators():
+    assert at(TWO, "a and b > 15") == {"a i=2": 4}
+    assert at(TWO, "a and on(i) (b > 15)") == {"a i=2": 4}
+    assert at(TWO, "a unless on(i) (b > 15)") == {"a i=1": 1}
+    assert at(TWO, "(a > 1) or a") == {"a i=2": 4, "a i=1": 1}
+    assert over({"a": [1, "stale"], "b": [2, 2]}, "a or b", 0, 1) == {"a": [1, None], "b": [None, 2]}
+
+
+@pytest.mark.parametrize(
+    ("op", "x", "y"),
+    [
+        ("sum", 4, math.nan), ("avg", 2, math.nan), ("min", 1, 8), ("max", 3, 8), ("count", 2, 2), ("group", 1, 1),
+        ("stdvar", 1, math.nan), ("stddev", 1, math.nan),
+    ],
+)  # fmt: skip
+def test_aggregations(op, x, y):
+    assert at(GROUPED, f"{op} by (g) (m)") == {"g=x": x, "g=y": pytest.approx(y, nan_ok=True)}
+    assert at(GROUPED, f"{op} without (i) (m)") == {"g=x": x, "g=y": pytest.approx(y, nan_ok=True)}
+
+
+def test_sums_keep_what_rounding_would_lose():
+    assert at({"m i=1": [1e100], "m i=2": [1], "m i=3": [-1e100]}, "sum(m)") == {"": 1}
+    assert at({"m i=1": [1.7e308], "m i=2": [1.7e308]}, "avg(m)") == {"": pytest.approx(1.7e308)}
+
+
+def test_topk_orders_and_limits():
+    assert list(at(GROUPED, "topk(3, m)").items()) == [("m g=y i=3", 8), ("m g=x i=2", 3), ("m g=x i=1", 1)]
+    assert list(at(GROUPED, "bottomk by (g) (1, m)").values()) == [1, 8]
+    assert len(at(GROUPED, "limitk(2, m)")) == 2
+    assert at(GROUPED, "topk(0, m)") == {}
+    for k in ("NaN", "1e30"):
+        with pytest.raises(QueryError):
+            at(GROUPED, f"topk({k}, m)")
+
+
+def test_quantile_and_count_values():
+    assert at(GROUPED, 'quantile(0.5, m{g="x"})') == {"": 2}
+    assert at(GROUPED, "quantile(-1, m)") == {"": -math.inf}
+    assert at({"m i=1": [1.5], "m i=2": [1.5], "m i=3": [2]}, 'count_values("v", m)') == {"v=1.5": 2, "v=2": 1}
+    assert at({}, 'count_values("v", m)') == {}
