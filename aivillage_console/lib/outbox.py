@@ -1,12 +1,17 @@
 """Leased rows: work that is claimed, done and finished without ever being lost.
 
 The lease is `due_at` itself: a claim pushes it into the future, so an expired lease is simply due again and the claim
-query is also the sweeper. See `docs/decisions/` and reliability section 2.
+query is also the sweeper. Whoever finishes a row shows the token of its claim; a process that slept through its lease
+finds the token changed and changes nothing.
 """
 
 import uuid
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
-from django.db import models
+from django.db import models, transaction
+
+LEASE_SECONDS = 10
 
 
 class Leased(models.Model):
@@ -20,6 +25,40 @@ class Leased(models.Model):
     class Meta:
         abstract = True
 
-    def new_token(self) -> uuid.UUID:
-        """Return a fresh fencing token."""
-        return uuid.uuid4()
+
+Row = TypeVar("Row", bound=Leased)
+
+
+def claim(
+    rows: models.QuerySet[Row], *, now: datetime, limit: int = 1, lease_seconds: float = LEASE_SECONDS
+) -> list[Row]:
+    """Lease up to `limit` due rows; rows another claim holds are skipped, not waited for."""
+    with transaction.atomic():
+        due = rows.filter(due_at__lte=now).order_by("due_at").select_for_update(skip_locked=True, of=("self",))[:limit]
+        claimed = list(due)
+        for row in claimed:
+            row.lease_token, row.due_at = uuid.uuid4(), now + timedelta(seconds=lease_seconds)
+            row.attempts += 1
+            row.save(update_fields=["lease_token", "due_at", "attempts"])
+    return claimed
+
+
+def fence(row: Row) -> models.QuerySet[Row]:
+    """Return the query that finds the row only while this claim still holds it."""
+    rows: models.QuerySet[Row] = type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token)
+    return rows
+
+
+def finish(row: Leased, **changes: Any) -> bool:
+    """Write the outcome and give the lease back; return False where another claim has taken the row."""
+    return bool(fence(row).update(lease_token=None, **changes))
+
+
+def fail(row: Leased, *, error: str, due_at: datetime, **changes: Any) -> bool:
+    """Put the row back for a later try; return False where another claim has taken the row."""
+    return finish(row, due_at=due_at, last_error=error[:2000], **changes)
+
+
+def renew(row: Leased, *, now: datetime, lease_seconds: float = LEASE_SECONDS) -> bool:
+    """Extend the lease of a long piece of work; return False where it is lost."""
+    return bool(fence(row).update(due_at=now + timedelta(seconds=lease_seconds)))

@@ -90,7 +90,9 @@ def _fires(before: Episode, now: float, windows: Windows) -> Outcome:
     fires = (*before.recent_fires, now)[-REMEMBERED_FIRES:]
     recent = [at for at in fires if now - at < windows.flap_window_seconds]
     flapping_until = now + windows.flap_quiet_seconds if len(recent) >= windows.flap_fires else None
-    known = replace(before, recent_fires=fires, flapping_until=flapping_until, state=AlertState.FIRING, resolved_at=None)
+    known = replace(
+        before, recent_fires=fires, flapping_until=flapping_until, state=AlertState.FIRING, resolved_at=None
+    )
     if before.episode and before.resolved_at is not None and now - before.resolved_at < windows.dedup_seconds:
         after = replace(known, repeat_no=before.repeat_no + 1)
         seconds = int(now - before.resolved_at)

@@ -19,7 +19,9 @@ def step_due_at(delays: Sequence[float], index: int, started_at: float) -> Next:
     return Next(index, started_at + delays[index])
 
 
-def held_until(now: float, *, last_told_at: float | None, cooldown_seconds: float, flapping_until: float | None) -> float:
+def held_until(
+    now: float, *, last_told_at: float | None, cooldown_seconds: float, flapping_until: float | None
+) -> float:
     """Return from when an alert may be told: cooldown and flapping put it off, and never drop it."""
     times = [now]
     if last_told_at is not None:

@@ -30,7 +30,7 @@ SUFFIXES: Mapping[str, str] = {
     "p95": "quantile_over_time(0.95, {s}[{w}s])",
     "p99": "quantile_over_time(0.99, {s}[{w}s])",
 }
-PATH = re.compile(
+PATH = re.compile(  # noqa: TID251
     r"(?P<metric>[a-zA-Z_:][a-zA-Z0-9_:]*)"
     r'(?P<labels>\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\})?'
     r"(?:\.(?P<suffix>[a-z0-9]+))?"
@@ -59,7 +59,9 @@ class Compiled:
 def _parsed(path: str, field: str) -> tuple[str, str]:
     match = PATH.fullmatch(path.strip())
     if match is None:
-        raise BadThreshold(field, f'{path!r} is not a metric path; write metric, metric.p95 or metric{{label="v"}}.rate.')
+        raise BadThreshold(
+            field, f'{path!r} is not a metric path; write metric, metric.p95 or metric{{label="v"}}.rate.'
+        )
     suffix = match["suffix"] or ""
     if suffix not in SUFFIXES:
         raise BadThreshold(field, f"Unknown suffix .{suffix}; known are {', '.join(sorted(SUFFIXES)[1:])}.")
@@ -104,7 +106,9 @@ def compile_threshold(
 
 
 Comparison = Literal[">", "<", "==", "!=", ">=", "<="]
-TAIL = re.compile(r"^(?P<left>.+?)\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?:bool\s+)?(?P<number>[-+]?[0-9.]+(?:e[-+]?\d+)?)\s*$", re.S)
+TAIL = re.compile(  # noqa: TID251
+    r"^(?P<left>.+?)\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?:bool\s+)?(?P<number>[-+]?[0-9.]+(?:e[-+]?\d+)?)\s*$", re.DOTALL
+)
 
 
 def sides_of(expression: str) -> Compiled | None:

@@ -56,15 +56,14 @@ class Alert(models.Model):
             models.CheckConstraint(condition=only("severity", Severity), name="alert_severity"),
             models.CheckConstraint(
                 condition=models.Q(state="resolved", resolved_at__isnull=False)
-                | (~models.Q(state="resolved") & models.Q(resolved_at__isnull=True)),
+                | models.Q(state="pending")
+                | models.Q(state__in=["firing", "unknown"], resolved_at__isnull=True),
                 name="alert_resolved_at",
             ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["-started_at", "-id"], name="alert_newest"),
-            models.Index(
-                fields=["severity", "-started_at"], name="alert_open", condition=~models.Q(state="resolved")
-            ),
+            models.Index(fields=["severity", "-started_at"], name="alert_open", condition=~models.Q(state="resolved")),
             models.Index(
                 fields=["ends_at"],
                 name="alert_ends",

@@ -57,9 +57,7 @@ class Notification(Leased):
     payload = models.JSONField(default=dict, help_text="What is sent, as it was when it became owed.")
     state = models.CharField(max_length=10, choices=choices(NotificationState), default=NotificationState.DUE.value)
     urgent = models.BooleanField(default=False, help_text="Critical: longer deadline, fallback after 60 s.")
-    fallback_of = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="fallbacks"
-    )
+    fallback_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="fallbacks")
     created_at = models.DateTimeField()
     deadline_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)

@@ -77,9 +77,7 @@ class Rule(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     # How the evaluator fares; written by it alone, so never part of an edit.
-    health = models.CharField(
-        max_length=10, choices=RuleHealth.choices, default=RuleHealth.NEVER.value, editable=False
-    )
+    health = models.CharField(max_length=10, choices=RuleHealth.choices, default=RuleHealth.NEVER.value, editable=False)
     last_evaluated_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     failed_evaluations = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")

@@ -1,0 +1,46 @@
+"""`manage.py dispatch`: rings for escalation and delivery, sweeps what nobody took, and audits."""
+
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from alerts import services
+from alerts.sweeping import Chore, Sweeper, Watch
+
+AUDIT_SECONDS = 30
+MAINTAIN_SECONDS = 10
+RETAIN_SECONDS = 3600
+# Messages to an open channel only: those that wait for a breaker would keep the loop awake.
+NEXT_NOTIFICATION = """
+SELECT min(greatest(n.due_at, coalesce(c.breaker_until, n.due_at))) FROM alerts_notification n
+JOIN alerts_channel c ON c.id = n.channel_id AND c.enabled WHERE n.state = 'due'
+"""
+NEXT_ESCALATION = "SELECT min(due_at) FROM alerts_escalation WHERE state = 'active'"
+
+
+def _audit(now: datetime) -> None:
+    services.audit_and_repair(now=now)
+
+
+def _time_out(now: datetime) -> None:
+    services.resolve_timed_out(now=now)
+
+
+def _retain(now: datetime) -> None:
+    services.retain(now=now)
+
+
+class Command(BaseCommand):
+    """The net under the Celery workers for escalation and delivery."""
+
+    help = "Rings for due escalation steps and messages, and takes what nobody took."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until stopped."""
+        watches = [
+            Watch("escalate", NEXT_ESCALATION, services.escalate_due),
+            Watch("dispatch", NEXT_NOTIFICATION, services.dispatch_due),
+        ]
+        chores = [Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out), Chore(RETAIN_SECONDS, _retain)]
+        Sweeper(watches, chores).run()

@@ -1,0 +1,22 @@
+"""`manage.py evaluate`: rings for rule groups whose grid time has come, and sweeps what nobody took."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from aivillage_console.lib import clock
+from alerts import services
+from alerts.sweeping import Sweeper, Watch
+
+NEXT_GROUP = "SELECT min(due_at) FROM alerts_rulegroup WHERE enabled"
+
+
+class Command(BaseCommand):
+    """The net under the Celery workers for rule evaluation."""
+
+    help = "Rings for due rule groups, and evaluates what nobody took."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Put the defaults in place, then run until stopped."""
+        services.ensure_defaults(now=clock.now())
+        Sweeper([Watch("evaluate", NEXT_GROUP, services.evaluate_due)]).run()

@@ -1,0 +1,52 @@
+"""Asks the metrics app, and turns its columns into label sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+EVIDENCE_POINTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One label set of an answer and its value."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@cache
+def _selector(name: str) -> Any:
+    # By name: only a process that evaluates may load the query kernels (150 MB); the dispatcher imports this file too.
+    return import_string(f"metrics.selectors.{name}")
+
+
+def instant(query: str, at_ms: int) -> list[Row]:
+    """Return the label sets a query answers at a time; raises ValueError (QueryError) where it cannot be answered."""
+    result = _selector("instant_query")(query, at_ms=at_ms)
+    if result.type not in ("vector", "scalar"):
+        raise ValueError(f"a rule needs a vector or a number, not a {result.type}")
+    labels = result.labels or [{}]
+    return [
+        Row({name: text for name, text in labels[i].items() if name != "__name__"}, float(result.values[i, 0]))
+        for i in range(len(result.values))
+        if result.present[i, 0]
+    ]
+
+
+def history(expression: str, *, end_ms: int, window_seconds: int, labels: Mapping[str, str]) -> dict[str, list[float]]:
+    """Return the values of one label set over the window before a time, as two small columns."""
+    step_ms = max(1000, window_seconds * 1000 // EVIDENCE_POINTS)
+    start_ms = end_ms - step_ms * EVIDENCE_POINTS
+    result = _selector("range_query")(expression, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
+    for i, found in enumerate(result.labels or [{}]):
+        if {name: text for name, text in found.items() if name != "__name__"} == dict(labels):
+            kept = result.present[i]
+            return {
+                "timestamps_ms": [int(at) for at in result.timestamps_ms[kept]],
+                "values": [float(value) for value in result.values[i][kept]],
+            }
+    return {"timestamps_ms": [], "values": []}

@@ -1,0 +1,74 @@
+"""What a rule must be; one set of checks for the API, the admin and the importer."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from promql_parser import parse
+
+from alerts.engine.severity import SYNONYMS
+from alerts.engine.threshold import BadThreshold
+from alerts.rules.queries import compiled_spec
+
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")  # noqa: TID251
+KEYS = {
+    "promql": frozenset({"expr"}),
+    "threshold": frozenset({"metric_path", "denominator_path", "condition", "threshold"}),
+}
+LONGEST_EXPRESSION = 10_000
+
+
+def rule_problems(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with a rule by field; an empty map means it can be saved."""
+    kind, spec = fields.get("kind", "promql"), fields.get("spec", {})
+    found = _map_problems("labels", fields.get("labels", {})) | _map_problems(
+        "annotations", fields.get("annotations", {})
+    )
+    if str(fields.get("severity", "medium")).lower() not in SYNONYMS:
+        found["severity"] = "Use critical, high, medium or low."
+    if not str(fields.get("name", "x")).strip():
+        found["name"] = "A rule needs a name."
+    if kind not in KEYS:
+        return found | {"kind": f"Unknown kind {kind!r}; known are {', '.join(KEYS)}."}
+    if not isinstance(spec, Mapping):
+        return found | {"spec": "The spec is a map."}
+    unknown = sorted(set(spec) - KEYS[kind])
+    if unknown:
+        return found | {
+            "spec": f"Unknown keys {', '.join(unknown)}; a {kind} rule knows {', '.join(sorted(KEYS[kind]))}."
+        }
+    return found | _spec_problems(kind, spec, int(fields.get("window_seconds") or 300))
+
+
+def _spec_problems(kind: str, spec: Mapping[str, Any], window_seconds: int) -> dict[str, str]:
+    if kind == "threshold" and not _is_number(spec.get("threshold")):
+        return {"spec": "threshold is not a number."}
+    if kind == "promql" and not str(spec.get("expr", "")).strip():
+        return {"spec": "expr is missing."}
+    try:
+        query = compiled_spec(kind, spec, window_seconds).query
+    except BadThreshold as error:
+        return {"spec": f"{error.field}: {error}"}
+    return _query_problems(query)
+
+
+def _query_problems(query: str) -> dict[str, str]:
+    if len(query) > LONGEST_EXPRESSION:
+        return {"spec": f"The query is longer than {LONGEST_EXPRESSION} characters."}
+    try:
+        parse(query)
+    except ValueError as error:
+        return {"spec": f"expr: {error}"}
+    return {}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _map_problems(field: str, value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+        return {field: f"{field.capitalize()} are a map of texts."}
+    bad = [name for name in value if not LABEL_NAME.fullmatch(str(name))]
+    return {field: f"{bad[0]!r} is not a name: letters, digits and _."} if bad else {}

@@ -1,0 +1,42 @@
+"""What changes alerts: the entrance for doors, tasks and the apps above."""
+
+from alerts.services.actions import (
+    StaleVersion,
+    alert_acknowledge,
+    alert_assign,
+    alert_note,
+    alert_reopen,
+    alert_resolve,
+    alert_unacknowledge,
+)
+from alerts.services.audit import audit_and_repair
+from alerts.services.channels import channel_test, notification_replay
+from alerts.services.decide import observe
+from alerts.services.defaults import ensure_defaults
+from alerts.services.dispatch import dispatch_due
+from alerts.services.escalate import escalate_due
+from alerts.services.evaluate import evaluate_due
+from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
+from alerts.services.retention import retain
+
+__all__ = [
+    "Incoming",
+    "StaleVersion",
+    "alert_acknowledge",
+    "alert_assign",
+    "alert_note",
+    "alert_reopen",
+    "alert_resolve",
+    "alert_unacknowledge",
+    "alerts_intake",
+    "audit_and_repair",
+    "channel_test",
+    "dispatch_due",
+    "ensure_defaults",
+    "escalate_due",
+    "evaluate_due",
+    "notification_replay",
+    "observe",
+    "resolve_timed_out",
+    "retain",
+]

@@ -1,0 +1,119 @@
+"""What people do to an alert. Each takes the version the person saw and refuses when the alert has moved on."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from aivillage_console.accounts.services import Actor, audit
+from alerts.engine.states import AlertState
+from alerts.models import Alert
+from alerts.services import owed
+from alerts.services.decide import conclude, event, ring_alert, stop_escalation
+
+Change = Callable[[Alert], None]
+
+
+class StaleVersion(Exception):
+    """Somebody or something changed the alert meanwhile; `alert` is how it stands now."""
+
+    def __init__(self, alert: Alert) -> None:
+        """Keep the fresh alert for the door to show."""
+        super().__init__(f"#{alert.pk} is at version {alert.version}")
+        self.alert = alert
+
+
+class NotPossible(ValueError):
+    """The action makes no sense in the alert's present state."""
+
+
+def _seen_by(alert: Alert) -> dict[str, Any]:
+    return {
+        "state": alert.state, "acked_by": alert.acked_by, "version": alert.version,
+        "assignee": str(alert.assignee_id or ""),
+    }  # fmt: skip
+
+
+def _act(alert_id: int, version: int, actor: Actor, kind: str, reason: str, now: datetime, change: Change) -> Alert:
+    # The alert's row lock is the one escalation takes too: no page can be created once this has committed.
+    with transaction.atomic():
+        alert = Alert.objects.select_for_update().get(pk=alert_id)
+        if alert.version != version:
+            raise StaleVersion(alert)
+        before = _seen_by(alert)
+        change(alert)
+        alert.version, alert.updated_at = alert.version + 1, now
+        alert.save()
+        event(alert, kind=kind, now=now, actor=actor, reason=reason)
+        audit(actor, f"alert.{kind}", alert, before=before, after={**_seen_by(alert), "reason": reason}, now=now)
+        ring_alert(alert)
+    return alert
+
+
+def alert_acknowledge(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+    """Take an alert on: its escalation stops and what was not sent yet is cancelled."""
+
+    def change(alert: Alert) -> None:
+        if alert.state == AlertState.RESOLVED:
+            raise NotPossible("The alert is resolved; there is nothing to acknowledge.")
+        alert.acked_at, alert.acked_by, alert.ack_reason = now, actor.label, reason
+        because = f"acknowledged by {actor.label}"
+        stop_escalation(alert, because=because)
+        owed.cancel_unsent(alert, because=f"{because} before this was sent", now=now)
+
+    return _act(alert_id, version, actor, "acknowledged", reason, now, change)
+
+
+def alert_unacknowledge(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+    """Give an alert back; the steps that were stopped stay stopped."""
+
+    def change(alert: Alert) -> None:
+        if alert.acked_at is None:
+            raise NotPossible("The alert is not acknowledged.")
+        alert.acked_at, alert.acked_by, alert.ack_reason = None, "", ""
+
+    return _act(alert_id, version, actor, "unacknowledged", reason, now, change)
+
+
+def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+    """End the episode by hand; if its condition still holds, the next evaluation reopens it."""
+
+    def change(alert: Alert) -> None:
+        if alert.state == AlertState.RESOLVED:
+            raise NotPossible("The alert is resolved already.")
+        alert.state, alert.resolved_at = AlertState.RESOLVED.value, now
+        alert.resolved_because = (reason or f"resolved by {actor.label}")[:200]
+        conclude(alert, now=now)
+
+    return _act(alert_id, version, actor, "resolved", reason, now, change)
+
+
+def alert_reopen(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+    """Take a resolution back; nobody is paged by it."""
+
+    def change(alert: Alert) -> None:
+        if alert.state != AlertState.RESOLVED:
+            raise NotPossible("The alert is not resolved.")
+        alert.state, alert.resolved_at, alert.resolved_because = AlertState.FIRING.value, None, ""
+        alert.repeat_no += 1
+
+    return _act(alert_id, version, actor, "reopened", reason, now, change)
+
+
+def alert_assign(
+    *, alert_id: int, version: int, actor: Actor, assignee_id: Any, reason: str = "", now: datetime
+) -> Alert:
+    """Give the alert to a person, or to nobody (None)."""
+
+    def change(alert: Alert) -> None:
+        alert.assignee_id = assignee_id
+
+    return _act(alert_id, version, actor, "assigned", reason, now, change)
+
+
+def alert_note(*, alert_id: int, version: int, actor: Actor, reason: str, now: datetime) -> Alert:
+    """Write a note into the alert's story."""
+    if not reason.strip():
+        raise NotPossible("A note needs some text.")
+    return _act(alert_id, version, actor, "note", reason, now, lambda alert: None)

@@ -1,0 +1,188 @@
+"""What people configure: rules, groups, channels, policies. Every save is checked, versioned and audited here.
+
+The API and the admin site both come through this door, so neither accepts what the other refuses.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from aivillage_console.accounts.services import Actor, audit
+from aivillage_console.lib import live
+from alerts.channels import CHANNELS
+from alerts.models import Channel, Policy, PolicyStep, Rule, RuleGroup
+from alerts.rules.validation import rule_problems
+
+MIN_SECRET_BYTES = 24
+OWN_FIELDS = {
+    RuleGroup: ("name", "interval_seconds", "enabled"),
+    Rule: (
+        "group_id", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations", "for_seconds",
+        "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
+    ),
+    Channel: ("name", "type", "config", "filters", "enabled", "is_fallback", "rate_per_minute"),
+    Policy: ("name", "position", "triggers", "enabled", "is_default"),
+}  # fmt: skip
+
+
+class Invalid(ValueError):
+    """What is wrong, by field."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        """Keep the problems for the door to show."""
+        super().__init__("; ".join(f"{field}: {text}" for field, text in problems.items()))
+        self.problems = dict(problems)
+
+
+class Outdated(Exception):
+    """The object was changed since the caller read it; `fresh` is how it stands now."""
+
+    def __init__(self, fresh: models.Model) -> None:
+        """Keep the fresh object for the door to show."""
+        super().__init__("the object has changed since you read it")
+        self.fresh = fresh
+
+
+def described(obj: models.Model) -> dict[str, Any]:
+    """Return the configured part of an object, as the audit trail keeps it."""
+    facts = {field: getattr(obj, field) for field in OWN_FIELDS[type(obj)]}
+    if isinstance(obj, Policy) and obj.pk:
+        facts["steps"] = [
+            {"delay_seconds": step.delay_seconds, "channels": [channel.name for channel in step.channels.all()]}
+            for step in obj.steps.prefetch_related("channels")
+        ]
+    return facts
+
+
+def _stored(obj: models.Model, version: int | None) -> models.Model | None:
+    if obj._state.adding:
+        return None
+    stored = type(obj)._default_manager.select_for_update().get(pk=obj.pk)
+    if version is not None and getattr(stored, "version", version) != version:
+        raise Outdated(stored)
+    return stored
+
+
+def _checked(obj: models.Model, problems: Mapping[str, str]) -> None:
+    found = dict(problems)
+    try:
+        obj.full_clean()
+    except ValidationError as error:
+        found |= {field: " ".join(texts) for field, texts in error.message_dict.items()}
+    if found:
+        raise Invalid(found)
+
+
+def _saved(obj: models.Model, stored: models.Model | None, *, actor: Actor, now: datetime, **more: Any) -> None:
+    before = described(stored) if stored is not None else None
+    if stored is not None and hasattr(obj, "version"):
+        obj.version = stored.version + 1  # type: ignore[attr-defined]
+    # Columns that the evaluator and the dispatcher write stay theirs, whatever the caller's copy holds.
+    own = [*OWN_FIELDS[type(obj)], *more.pop("also", [])]
+    if stored is not None:
+        own += [name for name in ("version", "updated_at") if hasattr(obj, name)]
+    obj.save(update_fields=own if stored is not None else None)
+    verb = "update" if stored is not None else "create"
+    audit(actor, f"{obj._meta.model_name}.{verb}", obj, now=now, before=before, after={**described(obj), **more})
+    live.ring("setup")
+
+
+@transaction.atomic
+def group_save(group: RuleGroup, *, actor: Actor, now: datetime) -> RuleGroup:
+    """Store a rule group; a new one is due at once."""
+    stored = _stored(group, None)
+    if stored is None:
+        group.due_at = now
+    _checked(group, {})
+    _saved(group, stored, actor=actor, now=now)
+    return group
+
+
+@transaction.atomic
+def rule_save(rule: Rule, *, actor: Actor, now: datetime, version: int | None = None) -> Rule:
+    """Store a rule."""
+    stored = _stored(rule, version)
+    names = ("kind", "name", "spec", "severity", "labels", "annotations", "window_seconds")
+    _checked(rule, rule_problems({name: getattr(rule, name) for name in names}))
+    _saved(rule, stored, actor=actor, now=now)
+    return rule
+
+
+def _channel_problems(channel: Channel, secret: str | None) -> dict[str, str]:
+    kind = CHANNELS.get(channel.type)
+    if kind is None:
+        return {"type": f"There is no channel type {channel.type!r}; there are {', '.join(CHANNELS)}."}
+    config = dict(channel.config) if isinstance(channel.config, dict) else {}
+    found: dict[str, str] = dict(kind.problems(config, secret)) if hasattr(kind, "problems") else {}
+    return found
+
+
+@transaction.atomic
+def channel_save(
+    channel: Channel, *, actor: Actor, now: datetime, secret: str | None = None, version: int | None = None
+) -> Channel:
+    """Store a channel; None keeps the secret, an empty text removes it.
+
+    A new address never inherits the old secret: whoever may change the URL must not be able to have the secret sent
+    to an address of their own.
+    """
+    stored = _stored(channel, version)
+    _checked(channel, _channel_problems(channel, secret))
+    moved = isinstance(stored, Channel) and stored.config.get("url") != channel.config.get("url")
+    if secret is not None:
+        channel.seal(secret)
+    elif moved:
+        channel.secret_sealed = None
+    changed = secret is not None or moved
+    facts = {"secret_changed": changed, "address_changed": bool(moved)}
+    _saved(channel, stored, actor=actor, now=now, also=["secret_sealed"], **facts)
+    return channel
+
+
+def _steps_stored(policy: Policy, steps: Sequence[Mapping[str, Any]]) -> None:
+    policy.steps.all().delete()
+    for position, step in enumerate(steps):
+        row = PolicyStep(policy=policy, position=position, delay_seconds=step.get("delay_seconds", 0))
+        row.recipients = step.get("recipients", [])
+        _checked(row, {})
+        row.save()
+        row.channels.set(step.get("channels", []))
+
+
+@transaction.atomic
+def policy_save(
+    policy: Policy,
+    *,
+    actor: Actor,
+    now: datetime,
+    steps: Sequence[Mapping[str, Any]] | None = None,
+    version: int | None = None,
+) -> Policy:
+    """Store a policy, and its steps when they are given; running escalations keep the policy they began with."""
+    stored = _stored(policy, version)
+    delays = [step.get("delay_seconds", 0) for step in steps or []]
+    problems = {"steps": "Each step comes after the one before it."} if delays != sorted(delays) else {}
+    _checked(policy, problems)
+    before = described(stored) if stored is not None else None
+    if stored is not None:
+        policy.version = stored.version + 1  # type: ignore[attr-defined]
+    policy.save()
+    if steps is not None:
+        _steps_stored(policy, steps)
+    verb = "update" if stored is not None else "create"
+    audit(actor, f"policy.{verb}", policy, now=now, before=before, after=described(policy))
+    live.ring("setup")
+    return policy
+
+
+@transaction.atomic
+def configured_delete(obj: models.Model, *, actor: Actor, now: datetime) -> None:
+    """Delete a rule, group, channel or policy."""
+    before, identity = described(obj), str(obj.pk)
+    name = obj._meta.model_name or ""
+    obj.delete()
+    audit(actor, f"{name}.delete", object_type=name, object_id=identity, now=now, before=before)
+    live.ring("setup")

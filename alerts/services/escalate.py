@@ -1,0 +1,67 @@
+"""Carries out the steps of policies whose time has come."""
+
+from collections.abc import Callable
+from datetime import datetime
+from time import monotonic
+
+from django.db import transaction
+
+from aivillage_console.lib import clock, outbox
+from alerts.engine import escalation
+from alerts.engine.states import AlertState, EscalationState, NotificationKind
+from alerts.measures import ESCALATION_STEPS, WORK
+from alerts.models import Alert, Escalation
+from alerts.services.decide import SYSTEM, event, ring_alert, stop_escalation, tell_step
+
+Clock = Callable[[], datetime]
+
+
+def escalate_due(*, hand: str, read_clock: Clock = clock.now, deadline_seconds: float = 20) -> bool:
+    """Carry out due steps for at most so many seconds; return whether rows may remain."""
+    ends_at = monotonic() + deadline_seconds
+    while monotonic() < ends_at:
+        now = read_clock()
+        rows = outbox.claim(Escalation.objects.filter(state=EscalationState.ACTIVE.value), now=now)
+        if not rows:
+            return False
+        _step(rows[0], now)
+        WORK.labels(kind="escalate", hand=hand).inc()
+    return True
+
+
+def _step(row: Escalation, now: datetime) -> None:
+    with transaction.atomic():
+        # Same lock as acknowledge and resolve: whoever commits first decides whether this page exists.
+        alert = Alert.objects.select_for_update().get(pk=row.alert_id)
+        if not outbox.fence(row).filter(state=EscalationState.ACTIVE.value).exists():
+            return
+        why_not = _reason_to_stop(alert, row)
+        if why_not:
+            stop_escalation(alert, because=why_not)
+            ESCALATION_STEPS.labels(outcome="stopped").inc()
+            return
+        steps = row.policy_snapshot["steps"]
+        first = row.step == 0
+        kind = NotificationKind.FIRE if first else NotificationKind.REPEAT
+        told = tell_step(alert, row.policy_snapshot, step=row.step, now=now, kind=kind)
+        reason = f"step {row.step + 1} of {row.policy_snapshot['name']}: {told} channels"
+        event(alert, kind="escalated", now=now, actor=SYSTEM, reason=reason, step=row.step)
+        _advance(row, [step["delay_seconds"] for step in steps])
+        ring_alert(alert)
+    ESCALATION_STEPS.labels(outcome="told" if told else "nobody").inc()
+
+
+def _reason_to_stop(alert: Alert, row: Escalation) -> str:
+    if alert.episode != row.episode:
+        return "a later episode began"
+    if alert.acked_at is not None:
+        return f"acknowledged by {alert.acked_by}"
+    return "" if alert.state in (AlertState.FIRING, AlertState.UNKNOWN) else f"the alert is {alert.state}"
+
+
+def _advance(row: Escalation, delays: list[float]) -> None:
+    ahead = escalation.step_due_at(delays, row.step + 1, row.started_at.timestamp())
+    if ahead.index is None:
+        outbox.finish(row, step=len(delays), state=EscalationState.DONE.value)
+    else:
+        outbox.finish(row, step=ahead.index, due_at=clock.at_seconds(ahead.due_at))

@@ -1,0 +1,172 @@
+"""What a try to send leads to. Every write is fenced by the token of the claim."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from aivillage_console.lib import clock, live, outbox
+from alerts.channels import ChannelError, Letter, Sent
+from alerts.engine import breaker, retry
+from alerts.engine.states import AlertState, AttemptOutcome, BreakerState, NotificationState, Severity
+from alerts.measures import NOTIFICATION_SECONDS, NOTIFICATIONS
+from alerts.models import Alert, Channel, DeliveryAttempt, Notification
+from alerts.services import fallback
+
+FIRES = ("fire", "repeat")
+
+
+def letter_of(row: Notification, now: datetime) -> Letter | None:
+    """Return the message to send, or cancel it where it is no longer owed and return None."""
+    because = reason_to_cancel(row)
+    if because:
+        outbox.finish(row, state=NotificationState.CANCELLED.value, cancelled_because=because, finished_at=now)
+        return None
+    if row.channel is None:
+        return None
+    payload = _summary(row) if row.kind == "summary" else row.payload
+    return Letter(row.key, now, payload, row.channel.config, row.channel.unseal())
+
+
+def _summary(row: Notification) -> dict[str, Any]:
+    folded = Notification.objects.filter(
+        channel=row.channel, state="cancelled", created_at__gte=row.payload["since"], created_at__lte=row.due_at,
+        cancelled_because__startswith="folded",
+    ).order_by("id")  # fmt: skip
+    names = list(folded.values_list("alert_id", "payload__alert_name", "payload__severity")[:50])
+    return {
+        **row.payload, "status": "firing", "alert_name": "AlertStorm", "severity": Severity.CRITICAL.value,
+        "description": f"{folded.count()} alerts were folded into this message.",
+        "alerts": [{"alert_id": each[0], "alert_name": each[1], "severity": each[2]} for each in names],
+    }  # fmt: skip
+
+
+def reason_to_cancel(row: Notification) -> str:
+    """Return why a message is no longer owed, as things stand now; an empty text means it is."""
+    alert = row.alert
+    if alert is None:
+        return ""
+    if row.kind == "resolve":
+        return _resolve_not_owed(row, alert)
+    if alert.episode != row.episode:
+        return "a later episode began before this was sent"
+    if alert.acked_at is not None:
+        return f"acknowledged by {alert.acked_by} before this was sent"
+    if alert.state == AlertState.RESOLVED:
+        return f"the alert was resolved ({alert.resolved_because}) before this was sent"
+    return ""
+
+
+def _resolve_not_owed(row: Notification, alert: Alert) -> str:
+    if (alert.episode, alert.repeat_no) == (row.episode, row.repeat_no) and alert.state != AlertState.RESOLVED:
+        return "it fires again"
+    if alert.episode == row.episode and alert.repeat_no > row.repeat_no:
+        return "it fired again before this was sent"
+    fires = Notification.objects.filter(
+        alert=alert, episode=row.episode, channel_id=row.channel_id, kind__in=FIRES, id__lt=row.pk
+    )
+    # A try that was cut off, or a process that died while sending, may well have told the receiver.
+    maybe = fires.filter(state="done").exists() or any(_may_have_arrived(fire) for fire in fires)
+    return "" if maybe else "its beginning never reached this receiver"
+
+
+def _may_have_arrived(fire: Notification) -> bool:
+    tries = list(fire.tries.values_list("outcome", flat=True))
+    return fire.attempts > len(tries) or AttemptOutcome.UNKNOWN in tries
+
+
+def _attempt(row: Notification, outcome: AttemptOutcome, now: datetime, **more: Any) -> None:
+    DeliveryAttempt.objects.create(notification=row, channel_id=row.channel_id, at=now, outcome=outcome.value, **more)
+    NOTIFICATIONS.labels(channel=row.channel_name, outcome=outcome.value).inc()
+
+
+def _ring(row: Notification) -> None:
+    live.ring("deliveries")
+    if row.alert_id:
+        live.ring(f"alert:{row.alert_id}")
+
+
+def delivered(row: Notification, sent: Sent, duration_ms: int, *, now: datetime, hand: str) -> None:
+    """Write down the receiver's yes."""
+    with transaction.atomic():
+        done = outbox.finish(row, state=NotificationState.DONE.value, sent_at=now, finished_at=now, last_error="")
+        _attempt(
+            row,
+            AttemptOutcome.DELIVERED,
+            now,
+            status=sent.status,
+            duration_ms=duration_ms,
+            excerpt=sent.excerpt,
+            hand=hand,
+        )
+        if row.channel is not None and row.channel.breaker_state != BreakerState.CLOSED:
+            Channel.objects.filter(pk=row.channel_id).update(
+                breaker_state=BreakerState.CLOSED.value, breaker_until=None, breaker_opened=0, breaker_reset_at=now
+            )
+        _ring(row)
+    if done:
+        NOTIFICATION_SECONDS.labels(channel=row.channel_name).observe((now - row.created_at).total_seconds())
+
+
+def _outcome_of(error: ChannelError) -> AttemptOutcome:
+    if error.maybe_delivered:
+        return AttemptOutcome.UNKNOWN
+    return AttemptOutcome.UNREACHABLE if error.status is None else AttemptOutcome.REFUSED
+
+
+def not_delivered(
+    row: Notification, error: ChannelError, duration_ms: int, *, now: datetime, hand: str, jitter: float
+) -> None:
+    """Write down the failure: tried again, cancelled because it is no longer owed, or given up."""
+    with transaction.atomic():
+        fresh = Notification.objects.select_related("alert", "channel").filter(pk=row.pk).first()
+        if fresh is None:
+            return
+        _attempt(
+            row,
+            _outcome_of(error),
+            now,
+            status=error.status,
+            duration_ms=duration_ms,
+            excerpt=str(error)[:4096],
+            hand=hand,
+        )
+        _trip(row, error, now)
+        _settle(row, fresh, error, now, jitter)
+        _ring(row)
+
+
+def _settle(row: Notification, fresh: Notification, error: ChannelError, now: datetime, jitter: float) -> None:
+    because = reason_to_cancel(fresh)
+    if because:
+        outbox.finish(row, state=NotificationState.CANCELLED.value, cancelled_because=because, finished_at=now)
+        return
+    plan = retry.plan_retry(
+        now=now.timestamp(), attempts=row.attempts, deadline_at=row.deadline_at.timestamp(), jitter=jitter,
+        retry_after_seconds=error.retry_after_seconds,
+    )  # fmt: skip
+    if error.permanent or plan.retry_at is None:
+        text = str(error) if error.permanent else f"the deadline passed; last: {error}"
+        if outbox.finish(row, state=NotificationState.FAILED.value, last_error=text[:2000], finished_at=now):
+            fallback.give_up(fresh, text, gone=error.gone, now=now)
+        return
+    outbox.fail(row, error=str(error), due_at=clock.at_seconds(plan.retry_at))
+
+
+def _trip(row: Notification, error: ChannelError, now: datetime) -> None:
+    channel = Channel.objects.select_for_update().filter(pk=row.channel_id).first()
+    if channel is None or (error.permanent and error.status is not None):
+        return  # A receiver that says no to one message works; only silence and its own errors trip the breaker.
+    tries = DeliveryAttempt.objects.filter(channel=channel).order_by("-id")
+    if channel.breaker_reset_at:
+        tries = tries.filter(at__gt=channel.breaker_reset_at)
+    outcomes = [
+        outcome == AttemptOutcome.DELIVERED for outcome in tries.values_list("outcome", flat=True)[: breaker.WINDOW]
+    ]
+    until = channel.breaker_until.timestamp() if channel.breaker_until else None
+    before = breaker.Breaker(BreakerState(channel.breaker_state), until, channel.breaker_opened)
+    after = breaker.after_failure(before, now.timestamp(), outcomes)
+    if after != before:
+        channel.breaker_state, channel.breaker_opened = after.state.value, after.opened
+        channel.breaker_until = clock.at_seconds(after.until) if after.until else None
+        channel.save(update_fields=["breaker_state", "breaker_opened", "breaker_until"])

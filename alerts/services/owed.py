@@ -1,0 +1,113 @@
+"""Makes notifications: what is owed to whom, once, in the transaction of the decision."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from aivillage_console.lib import clock, doorbell
+from alerts.engine import retry, storm
+from alerts.engine.states import NotificationKind, NotificationState
+from alerts.models import Alert, Channel, Notification
+
+
+def key_of(*parts: object) -> str:
+    """Return the idempotency key: the same decision always makes the same key."""
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
+
+
+def payload_of(alert: Alert, *, kind: str, step: int, now: datetime, recipients: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what a receiver is told, as it is at the moment of the decision."""
+    over = kind == NotificationKind.RESOLVE
+    return {
+        "timestamp": now.isoformat(),
+        "status": "resolved" if over else "firing",
+        "kind": str(kind),
+        "alert_id": alert.pk,
+        "fingerprint": alert.fingerprint,
+        "episode": alert.episode,
+        "alert_name": alert.name,
+        "severity": alert.severity,
+        "summary": alert.annotations.get("summary", ""),
+        "description": alert.annotations.get("description", ""),
+        "runbook_url": alert.annotations.get("runbook_url", ""),
+        "metric_value": alert.value,
+        "threshold": alert.threshold,
+        "labels": alert.labels,
+        "annotations": alert.annotations,
+        "escalation_step": step + 1,
+        "recipients": list(recipients),
+        "started_at": alert.started_at.isoformat(),
+        "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
+        "resolved_because": alert.resolved_because if over else "",
+        "url": f"{settings.CONFIG.public_url.rstrip('/')}/alerts/{alert.pk}/",
+    }
+
+
+def owe(
+    alert: Alert,
+    channels: Iterable[Channel],
+    *,
+    kind: NotificationKind,
+    step: int,
+    now: datetime,
+    policy_version: object = "",
+    recipients: Iterable[str] = (),
+    fallback_of: Notification | None = None,
+) -> list[Notification]:
+    """Insert one notification a channel; what is already owed under the same key is left alone."""
+    urgent = alert.severity == "critical"
+    tail = (fallback_of.pk,) if fallback_of else ()
+    rows = [
+        _with_storm(
+            Notification(
+                key=key_of(alert.pk, alert.episode, policy_version, step, channel.pk, kind, alert.repeat_no, *tail),
+                alert=alert, episode=alert.episode, repeat_no=alert.repeat_no, step=step, kind=kind.value,
+                channel=channel, channel_name=channel.name, urgent=urgent, fallback_of=fallback_of,
+                payload=payload_of(alert, kind=kind, step=step, now=now, recipients=recipients),
+                created_at=now, due_at=now,
+                deadline_at=now + timedelta(seconds=retry.deadline_seconds(urgent=urgent)),
+            ),
+            channel,
+            now,
+        )
+        for channel in channels
+    ]  # fmt: skip
+    Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    if rows:
+        doorbell.ring("dispatch")
+    return rows
+
+
+def _with_storm(row: Notification, channel: Channel, now: datetime) -> Notification:
+    if not settings.CONFIG.storm_control_enabled or row.kind not in (NotificationKind.FIRE, NotificationKind.REPEAT):
+        return row
+    since = now - timedelta(seconds=storm.WINDOW_SECONDS)
+    recent = Notification.objects.filter(channel=channel, created_at__gt=since, kind__in=["fire", "repeat"])
+    # Only as far as the limit is counted: a storm must not make each further row dearer.
+    told = recent.exclude(state=NotificationState.CANCELLED)[: storm.PER_MINUTE].count()
+    verdict = storm.judge(told_in_window=told, now=now.timestamp())
+    if verdict.folded:
+        row.state, row.cancelled_because, row.finished_at = NotificationState.CANCELLED.value, verdict.reason, now
+        _owe_summary(channel, now, clock.at_seconds(verdict.summary_at))
+    return row
+
+
+def _owe_summary(channel: Channel, now: datetime, due_at: datetime) -> None:
+    summary = Notification(
+        key=key_of("summary", channel.pk, int(due_at.timestamp())), channel=channel, channel_name=channel.name,
+        kind=NotificationKind.SUMMARY.value, urgent=True, created_at=now, due_at=due_at,
+        payload={"kind": "summary", "since": (due_at - timedelta(seconds=storm.WINDOW_SECONDS)).isoformat()},
+        deadline_at=due_at + timedelta(seconds=retry.CRITICAL_DEADLINE_SECONDS),
+    )  # fmt: skip
+    Notification.objects.bulk_create([summary], ignore_conflicts=True)
+
+
+def cancel_unsent(alert: Alert, *, because: str, now: datetime, kinds: Iterable[str] = ("fire", "repeat")) -> int:
+    """Cancel what is owed and not in flight; what is in flight is looked at again when its try ends."""
+    waiting = Notification.objects.filter(
+        alert=alert, state=NotificationState.DUE.value, lease_token__isnull=True, kind__in=list(kinds)
+    )
+    return waiting.update(state=NotificationState.CANCELLED.value, cancelled_because=because[:300], finished_at=now)

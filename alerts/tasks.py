@@ -1,0 +1,36 @@
+"""Celery's doors. A task carries no payload, works at most 20 s, and rings again if work remains."""
+
+from aivillage_console.celery import app
+from aivillage_console.lib import clock, doorbell
+from alerts import services
+
+HAND = "celery"
+
+
+@app.task(name="alerts.tasks.evaluate", queue="evaluate")
+def evaluate() -> None:
+    """Evaluate the rule groups that are due."""
+    if services.evaluate_due(hand=HAND):
+        doorbell.ring_now("evaluate")
+
+
+@app.task(name="alerts.tasks.escalate", queue="escalate")
+def escalate() -> None:
+    """Carry out the escalation steps that are due."""
+    if services.escalate_due(hand=HAND):
+        doorbell.ring_now("escalate")
+
+
+@app.task(name="alerts.tasks.dispatch", queue="dispatch")
+def dispatch() -> None:
+    """Send the messages that are due."""
+    if services.dispatch_due(hand=HAND):
+        doorbell.ring_now("dispatch")
+
+
+@app.task(name="alerts.tasks.maintain", queue="maintain")
+def maintain() -> None:
+    """End alerts whose sender fell silent, and move finished messages out of the way."""
+    now = clock.now()
+    services.resolve_timed_out(now=now)
+    services.retain(now=now)
