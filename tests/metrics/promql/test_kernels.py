@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def reference_rate(window, end, *, counter, per_second):
     (first_at, first), (last_at, last) = window[0], window[-1]
     change = last - first
     if counter:
-        change += sum(a for (_, a), (_, b) in zip(window, window[1:], strict=False) if b < a)
+        change += sum(a for (_, a), (_, b) in pairwise(window) if b < a)
     sampled = (last_at - first_at) / 1000
     spacing = sampled / (len(window) - 1)
     before, after = (first_at - (end - RANGE_MS)) / 1000, (end - last_at) / 1000
@@ -83,8 +84,8 @@ REFERENCES = {
     "stdvar_over_time": of_values(statistics.pvariance),
     "stddev_over_time": of_values(statistics.pstdev),
     "mad_over_time": of_values(median_distance),
-    "changes": of_values(lambda values: sum(a != b for a, b in zip(values, values[1:], strict=False))),
-    "resets": of_values(lambda values: sum(a > b for a, b in zip(values, values[1:], strict=False))),
+    "changes": of_values(lambda values: sum(a != b for a, b in pairwise(values))),
+    "resets": of_values(lambda values: sum(a > b for a, b in pairwise(values))),
     "present_over_time": of_values(lambda _values: 1),
     "rate": lambda window, end: reference_rate(window, end, counter=True, per_second=True),
     "increase": lambda window, end: reference_rate(window, end, counter=True, per_second=False),
