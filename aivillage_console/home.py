@@ -17,6 +17,7 @@ from aivillage_console.accounts.permissions import role_required
 from aivillage_console.accounts.services import Actor, Refused, source_named, token_issue
 from aivillage_console.lib import clock
 from alerts import selectors as alert_selectors
+from alerts.engine.states import Severity
 from alerts.models import Alert, Channel, Rule, RuleGroup
 from alerts.services.channels import channel_test
 from metrics import selectors as metrics
@@ -85,7 +86,8 @@ def _verdict(counts: dict[str, Any], firing: list[Alert], rules: int) -> dict[st
 
 
 def _evaluation() -> dict[str, Any]:
-    groups = RuleGroup.objects.filter(enabled=True).aggregate(last=Max("last_evaluated_at"), oldest=Min("last_evaluated_at"))
+    enabled = RuleGroup.objects.filter(enabled=True)
+    groups = enabled.aggregate(last=Max("last_evaluated_at"), oldest=Min("last_evaluated_at"))
     rules = Rule.objects.filter(enabled=True, group__enabled=True)
     return {**groups, "rules": rules.count(), "failing": list(rules.filter(health="unknown")[:5])}
 
@@ -94,15 +96,15 @@ def _status_context(request: HttpRequest) -> dict[str, Any]:
     now = clock.now()
     counts = alert_selectors.alert_counts(request.user)
     firing = list(Alert.objects.filter(state__in=("firing", "unknown")).order_by("started_at")[:200])
-    order = list(Alert.objects.model._meta.get_field("severity").choices or [])
-    rank = {name: place for place, (name, _) in enumerate(order)}
+    rank = {severity.value: place for place, severity in enumerate(Severity)}
     evaluation = _evaluation()
     quiet = Alert.objects.filter(state="resolved").aggregate(last=Max("resolved_at"))["last"]
     changes = AuditEntry.objects.filter(at__gte=now - timedelta(hours=1)).order_by("-id")[:8]
     return {
-        "now": now, "counts": counts, "firing": sorted(firing, key=lambda a: (rank.get(a.severity, 9), a.started_at))[:8],
+        "now": now, "counts": counts,
+        "firing": sorted(firing, key=lambda a: (rank.get(a.severity, 9), a.started_at))[:8],
         "verdict": _verdict(counts, firing, evaluation["rules"]), "evaluation": evaluation, "quiet_since": quiet,
-        "delivery": alert_selectors.delivery_status(), "ingest": metrics.ingest_status(), "changes": list(changes),
+        "delivery": alert_selectors.delivery_status(), "ingest": metrics.ingest_status(now=clock.now()), "changes": list(changes),
     }  # fmt: skip
 
 
@@ -127,7 +129,7 @@ def _setup_context(request: HttpRequest) -> dict[str, Any]:
     names = set(metrics.metric_names())
     return {
         "now": clock.now(), "rejections": metrics.recent_rejections(20), "metric_count": len(names),
-        "ingest": metrics.ingest_status(), "channels": list(Channel.objects.order_by("name")[:20]),
+        "ingest": metrics.ingest_status(now=clock.now()), "channels": list(Channel.objects.order_by("name")[:20]),
         "alerts_seen": Alert.objects.filter(rule=None).exists(), "base": request.build_absolute_uri("/").rstrip("/"),
         "may_token": request.user.is_authenticated and request.user.has_role(Role.ADMIN),
         "may_test": request.user.is_authenticated and request.user.has_role(Role.RESPONDER),

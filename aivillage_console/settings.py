@@ -19,13 +19,13 @@ ALLOWED_HOSTS = [PUBLIC.hostname or "localhost", *CONFIG.allowed_hosts]
 CSRF_TRUSTED_ORIGINS = [CONFIG.public_url]
 
 INSTALLED_APPS = [
+    "django.contrib.auth",
     "aivillage_console",
     "aivillage_console.accounts",
     "metrics",
     "alerts",
     "servestatic.runserver_nostatic",
     "django.contrib.admin",
-    "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -73,6 +73,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "aivillage_console.home.shell",
             ],
         },
     },
@@ -179,6 +180,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "AIVillage Console",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["aivillage_console.accounts.permissions.Gate"],
+    "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -3,8 +3,37 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from aivillage_console import home
+from alerts.views import notifications
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from aivillage_console.accounts.api import router as accounts_router
+from aivillage_console.accounts.models import Role
+from aivillage_console.accounts.permissions import role_required
+
+handler400 = home.bad_request
+handler403 = home.forbidden
+handler404 = home.not_found
+handler500 = home.broken
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("setup/", home.setup, name="setup"),
+    path("setup/token/", home.setup_token, name="setup-token"),
+    path("setup/test/<uuid:channel_id>/", home.setup_test, name="setup-test"),
+    path("alerts/", include(("alerts.page_urls", "alerts"))),
+    path("notifications/", notifications, name="notifications"),
+    path("styleguide/", home.styleguide, name="styleguide"),
+    path("explore/metrics/", include(("metrics.page_urls", "metrics"))),
     path("admin/", admin.site.urls),
+    path("api/console/v1/", include("alerts.api.urls")),
+    path("api/console/v1/", include(accounts_router.urls)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path(
+        "api/docs/",
+        role_required(Role.VIEWER)(SpectacularSwaggerSplitView.as_view(url_name="api-schema")),
+        name="api-docs",
+    ),
     path("", include("metrics.urls")),
     path("", include("alerts.urls")),
     path("", include("aivillage_console.accounts.urls")),
