@@ -64,7 +64,7 @@ def doors_from(entries: Iterable[str]) -> list[Door]:
     doors = []
     for entry in entries:
         cidr, _, port = entry.strip().rpartition(":")
-        doors.append(Door(ipaddress.ip_network(cidr.strip("[]"), strict=False), 0 if port == "*" else int(port)))
+        doors.append(Door(ipaddress.ip_network(cidr.translate({91: None, 93: None}), strict=False), 0 if port == "*" else int(port)))
     return doors
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
 from standardwebhooks.webhooks import Webhook
 
 from aivillage_console.accounts.services import Actor
@@ -118,7 +119,7 @@ def test_a_receiver_that_is_gone_switches_its_channel_off(letterbox: Letterbox) 
 
 
 def test_a_message_past_its_deadline_has_failed(letterbox: Letterbox) -> None:
-    policy_with((0, [channel_at(letterbox.url)]))
+    policy_with((0, [channel_at(letterbox.url)]), triggers=[{"alertname": "Hot"}])
     letterbox.answers = [(500, {})]
     fire()
     late = only().deadline_at - timedelta(seconds=1)
@@ -178,6 +179,7 @@ def test_whoever_slept_through_the_lease_changes_nothing(letterbox: Letterbox) -
 
     def steal() -> None:
         Notification.objects.update(lease_token="00000000-0000-0000-0000-000000000001")
+        connection.close()
 
     letterbox.before_answer = steal
     dispatch_due(hand="celery")
