@@ -24,7 +24,7 @@ MOST_LABELS = 64
 LONGEST_VALUE = 4096
 LONGEST_TEXT = 65_536
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")  # noqa: TID251
-SCOPE = "alerts"
+SCOPE = "ingest:alerts"
 # Grafana and Prometheus send the zero time for "not over yet".
 NO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
