@@ -16,7 +16,6 @@ from alerts.channels import CHANNELS
 from alerts.models import Channel, Policy, PolicyStep, Rule, RuleGroup
 from alerts.rules.validation import rule_problems
 
-MIN_SECRET_BYTES = 24
 OWN_FIELDS = {
     RuleGroup: ("name", "interval_seconds", "enabled"),
     Rule: (
@@ -116,8 +115,8 @@ def _channel_problems(channel: Channel, secret: str | None) -> dict[str, str]:
     if kind is None:
         return {"type": f"There is no channel type {channel.type!r}; there are {', '.join(CHANNELS)}."}
     config = dict(channel.config) if isinstance(channel.config, dict) else {}
-    found: dict[str, str] = dict(kind.problems(config, secret)) if hasattr(kind, "problems") else {}
-    return found
+    found: dict[str, str] = kind.problems(config, secret or "")
+    return {field if field == "secret" else "config": text for field, text in found.items()}
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from aivillage_console.accounts.services.sign_in import (
     signed_out,
 )
 from aivillage_console.accounts.services.tokens import (
+    SCOPES_OF_KIND,
     USED_EVERY_SECONDS,
     source_named,
     source_save,
@@ -28,6 +29,7 @@ from aivillage_console.accounts.services.users import (
 )
 
 __all__ = [
+    "SCOPES_OF_KIND",
     "USED_EVERY_SECONDS",
     "Actor",
     "NotAllowed",

@@ -1,0 +1,239 @@
+"""The admin site's part for people, sources, tokens and the trail; every save goes through the services."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth import admin as auth_admin
+from django.db import models
+from django.http import HttpRequest
+
+from aivillage_console.accounts import services
+from aivillage_console.accounts.authentication import actor_of
+from aivillage_console.accounts.models import ApiToken, AuditEntry, Role, Source, Team, User
+from aivillage_console.lib import clock
+
+admin.site.site_header = "AIVillage Console"
+admin.site.site_title = "AIVillage Console"
+admin.site.index_title = "Configuration"
+# Importing the module registers its groups, which this console has no use for: rights follow from the role.
+admin.site.unregister(auth_admin.Group)  # type: ignore[attr-defined]
+
+
+class RoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A model admin whose rights follow from the role alone."""
+
+    read_role: ClassVar[str] = Role.EDITOR
+    change_role: ClassVar[str] = Role.EDITOR
+    actions: ClassVar[list[Any]] = []
+
+    def _has(self, request: HttpRequest, role: str) -> bool:
+        return isinstance(request.user, User) and request.user.has_role(role)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Show the app to those who may read something in it."""
+        return self._has(request, self.read_role)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let readers read."""
+        return self._has(request, self.read_role)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let changers add."""
+        return self._has(request, self.change_role)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let changers change."""
+        return self._has(request, self.change_role)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let changers delete."""
+        return self._has(request, self.change_role)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer no bulk delete: it would pass the services by."""
+        return {}
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Leave the log to the audit trail."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Leave the log to the audit trail."""
+
+    def log_deletions(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
+        """Leave the log to the audit trail."""
+
+
+class ReadOnlyAdmin(RoleAdmin):
+    """Rows that only the console itself writes; counting a hot table would read all of it."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A person, checked by asking the service whether it would take the change."""
+
+    class Meta:
+        model = User
+        fields = ("email", "name", "role", "time_zone", "teams")
+
+
+@admin.register(User)
+class UserAdmin(RoleAdmin):
+    """People; admins only. Nobody is deleted, only disabled: the trail names them."""
+
+    read_role = change_role = Role.ADMIN
+    form = UserForm
+    list_display = ("email", "name", "role", "disabled_at", "last_login")
+    list_filter = ("role",)
+    search_fields = ("email", "name")
+    actions = ("disable", "enable")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """Keep the address of an existing person."""
+        return ("email",) if obj else ()
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer to disable and to enable."""
+        return {name: (getattr(UserAdmin, name), name, f"{name.capitalize()} the selected people") for name in self.actions}
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save through the service."""
+        fields = {name: getattr(obj, name) for name in ("name", "role", "time_zone")}
+        actor, now = actor_of(request), clock.now()
+        try:
+            if change:
+                services.user_update(obj, actor=actor, now=now, **fields)
+            else:
+                obj.pk = services.user_create(email=obj.email, actor=actor, now=now, **fields).pk
+        except services.Refused as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
+
+    def _each(self, request: HttpRequest, users: Any, service: Any) -> None:
+        for user in users:
+            try:
+                service(user, actor=actor_of(request), now=clock.now())
+            except services.Refused as refusal:
+                self.message_user(request, f"{user}: {refusal}", messages.ERROR)
+
+    def disable(self, request: HttpRequest, users: Any) -> None:
+        """End the access of the chosen people."""
+        self._each(request, users, services.user_disable)
+
+    def enable(self, request: HttpRequest, users: Any) -> None:
+        """Give the chosen people their access back."""
+        self._each(request, users, services.user_enable)
+
+
+@admin.register(Team)
+class TeamAdmin(RoleAdmin):
+    """Teams."""
+
+    change_role = Role.ADMIN
+
+    def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
+        """Save and say so in the trail."""
+        obj.save()
+        verb = "update" if change else "create"
+        services.audit(actor_of(request), f"team.{verb}", obj, now=clock.now(), after={"name": obj.name})
+
+    def delete_model(self, request: HttpRequest, obj: Team) -> None:
+        """Delete and say so in the trail."""
+        services.audit(actor_of(request), "team.delete", obj, now=clock.now(), before={"name": obj.name})
+        obj.delete()
+
+
+@admin.register(Source)
+class SourceAdmin(RoleAdmin):
+    """Sources."""
+
+    change_role = Role.ADMIN
+    list_display = ("name", "service", "team", "created_at")
+    search_fields = ("name", "service")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: tokens and stored data name the source."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Source, form: Any, change: bool) -> None:
+        """Save through the service."""
+        services.source_save(obj, actor=actor_of(request), now=clock.now())
+
+
+class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A token to be issued."""
+
+    class Meta:
+        model = ApiToken
+        fields = ("name", "kind", "scopes", "source", "expires_at")
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse what the service would refuse."""
+        cleaned = super().clean() or {}
+        if cleaned.get("kind") == "ingest" and not cleaned.get("source"):
+            self.add_error("source", "An ingest token needs a source.")
+        allowed = services.SCOPES_OF_KIND.get(cleaned.get("kind", ""), frozenset())
+        if wrong := set(cleaned.get("scopes") or []) - allowed:
+            self.add_error("scopes", f"Not for this kind: {', '.join(sorted(wrong))}.")
+        return cleaned
+
+
+@admin.register(ApiToken)
+class TokenAdmin(RoleAdmin):
+    """Tokens: issue and revoke."""
+
+    read_role = change_role = Role.ADMIN
+    form = TokenForm
+    list_display = ("name", "kind", "prefix", "source", "expires_at", "revoked_at", "last_used_at")
+    list_filter = ("kind",)
+    actions = ("revoke",)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer to revoke."""
+        return {"revoke": (TokenAdmin.revoke, "revoke", "Revoke the selected tokens")}
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let a token be read but not rewritten."""
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: a token is revoked, and its row stays for the trail."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
+        """Issue the token and show it this once."""
+        data = form.cleaned_data
+        token, plain = services.token_issue(**data, actor=actor_of(request), now=clock.now())
+        obj.pk = token.pk
+        self.message_user(request, f"Copy the token now, it is not shown again: {plain}", messages.WARNING)
+
+    def revoke(self, request: HttpRequest, tokens: Any) -> None:
+        """Revoke the chosen tokens."""
+        for token in tokens:
+            services.token_revoke(token, actor=actor_of(request), now=clock.now())
+
+
+@admin.register(AuditEntry)
+class AuditAdmin(ReadOnlyAdmin):
+    """The trail."""
+
+    read_role = Role.ADMIN
+    list_display = ("at", "actor_label", "action", "object_type", "object_id", "ip")
+    list_filter = ("actor_kind", "object_type")
+    search_fields = ("actor_label", "object_id", "action")

@@ -1,0 +1,1 @@
+"""REST of the alerts app: `/api/console/v1/`."""

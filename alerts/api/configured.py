@@ -1,0 +1,140 @@
+"""Rules, rule groups, channels and policies."""
+
+from typing import Any, ClassVar
+
+from django.db.models import ProtectedError
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions
+from rest_framework.decorators import action
+from rest_framework.mixins import (
+    CreateModelMixin,
+    DestroyModelMixin,
+    ListModelMixin,
+    RetrieveModelMixin,
+    UpdateModelMixin,
+)
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from aivillage_console.accounts.models import Role, Scope
+from aivillage_console.accounts.permissions import EditorGate, allowed
+from aivillage_console.accounts.rest import ByName, ConsoleViewSet
+from aivillage_console.lib import clock
+from aivillage_console.lib.problem import Conflict
+from alerts import services
+from alerts.api import serializers as shapes
+from alerts.models import Channel, Policy, Rule, RuleGroup
+from alerts.services import configuration
+
+
+class ConfiguredViewSet(
+    ListModelMixin, RetrieveModelMixin, CreateModelMixin, UpdateModelMixin, DestroyModelMixin, ConsoleViewSet
+):
+    """A thing people configure."""
+
+    permission_classes: ClassVar = [EditorGate]
+    pagination_class = ByName
+    http_method_names: ClassVar[list[str]] = ["get", "post", "patch", "delete", "head", "options"]
+    apart: ClassVar[tuple[str, ...]] = ()
+
+    def store(self, obj: Any, *, version: int | None, **apart: Any) -> Any:
+        """Call the one service that saves this thing."""
+        raise NotImplementedError
+
+    def _save(self, serializer: Any) -> None:
+        given = dict(serializer.validated_data)
+        version = given.pop("expected_version", None)
+        apart = {name: given.pop(name) for name in self.apart if name in given}
+        obj = serializer.instance or serializer.Meta.model()
+        for name, value in given.items():
+            setattr(obj, name, value)
+        try:
+            serializer.instance = self.store(obj, version=version, **apart)
+        except configuration.Invalid as invalid:
+            raise exceptions.ValidationError({name: [text] for name, text in invalid.problems.items()}) from invalid
+        except configuration.Outdated as outdated:
+            raise Conflict(self.get_serializer(outdated.fresh).data) from outdated
+        serializer._data = self.get_serializer(serializer.instance).data
+
+    def perform_create(self, serializer: Any) -> None:
+        """Store a new thing."""
+        self._save(serializer)
+
+    def perform_update(self, serializer: Any) -> None:
+        """Store a changed thing."""
+        self._save(serializer)
+
+    def perform_destroy(self, instance: Any) -> None:
+        """Delete a thing."""
+        try:
+            configuration.configured_delete(instance, actor=self.actor, now=clock.now())
+        except ProtectedError as error:
+            raise Conflict(detail="Something else still uses this.") from error
+
+
+@extend_schema(tags=["rules"])
+class RuleGroupViewSet(ConfiguredViewSet):
+    """Groups of rules that are evaluated together."""
+
+    queryset = RuleGroup.objects.all()
+    serializer_class = shapes.RuleGroupSerializer
+    filterset_fields: ClassVar[list[str]] = ["enabled", "name"]
+
+    def store(self, obj: RuleGroup, *, version: int | None, **_apart: Any) -> RuleGroup:
+        """Save a group."""
+        return configuration.group_save(obj, actor=self.actor, now=clock.now())
+
+
+@extend_schema(tags=["rules"])
+class RuleViewSet(ConfiguredViewSet):
+    """Rules."""
+
+    queryset = Rule.objects.select_related("group")
+    serializer_class = shapes.RuleSerializer
+    filterset_fields: ClassVar[list[str]] = ["group", "kind", "severity", "enabled", "health"]
+
+    def store(self, obj: Rule, *, version: int | None, **_apart: Any) -> Rule:
+        """Save a rule."""
+        return configuration.rule_save(obj, actor=self.actor, now=clock.now(), version=version)
+
+
+@extend_schema(tags=["channels"])
+class ChannelViewSet(ConfiguredViewSet):
+    """Receivers; editors configure them, admins set secrets and addresses, responders press the test button."""
+
+    queryset = Channel.objects.all()
+    serializer_class = shapes.ChannelSerializer
+    filterset_fields: ClassVar[list[str]] = ["type", "enabled"]
+    apart = ("secret",)
+    action_gates: ClassVar[dict[str, tuple[str, str]]] = {"test": (Role.RESPONDER, Scope.RESPOND)}
+
+    def store(self, obj: Channel, *, version: int | None, **apart: Any) -> Channel:
+        """Save a channel; a secret or another address needs an admin."""
+        stored = Channel.objects.filter(pk=obj.pk).first()
+        moved = stored is not None and stored.config.get("url") != obj.config.get("url")
+        if ("secret" in apart or moved) and not allowed(self.request, role=Role.ADMIN, scope=Scope.ADMIN):
+            raise exceptions.PermissionDenied("Only an admin sets a secret or moves a channel to another address.")
+        return configuration.channel_save(obj, actor=self.actor, now=clock.now(), version=version, **apart)
+
+    @extend_schema(request=None, responses={202: shapes.NotificationSerializer})
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str) -> Response:
+        """Owe the channel a test message."""
+        channel: Channel = self.get_object()
+        owed = services.channel_test(channel_id=channel.pk, actor=self.actor, now=clock.now())
+        return Response(shapes.NotificationSerializer(owed).data, status=202)
+
+
+@extend_schema(tags=["policies"])
+class PolicyViewSet(ConfiguredViewSet):
+    """Who is told when."""
+
+    queryset = Policy.objects.prefetch_related("steps__channels")
+    serializer_class = shapes.PolicySerializer
+    filterset_fields: ClassVar[list[str]] = ["enabled", "name"]
+    apart = ("steps",)
+
+    def store(self, obj: Policy, *, version: int | None, **apart: Any) -> Policy:
+        """Save a policy and its steps."""
+        saved = configuration.policy_save(obj, actor=self.actor, now=clock.now(), version=version, **apart)
+        return self.get_queryset().get(pk=saved.pk)

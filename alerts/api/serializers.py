@@ -1,0 +1,168 @@
+"""What the API shows and takes; secrets go in and never come out."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from aivillage_console.accounts.models import User
+from aivillage_console.accounts.rest import StrictSerializer
+from alerts.models import Alert, AlertEvent, Channel, DeliveryAttempt, Notification, Policy, PolicyStep, Rule, RuleGroup
+
+
+class AlertSerializer(serializers.ModelSerializer[Alert]):
+    """An alert as it stands."""
+
+    shown_state = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Alert
+        fields = (
+            "id", "fingerprint", "episode", "name", "rule", "source", "state", "shown_state", "severity", "labels",
+            "annotations", "generator_url", "value", "threshold", "started_at", "resolved_at", "resolved_because",
+            "acked_at", "acked_by", "ack_reason", "assignee", "snoozed_until", "evidence", "decisions", "version",
+            "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class AlertEventSerializer(serializers.ModelSerializer[AlertEvent]):
+    """One change of an alert."""
+
+    class Meta:
+        model = AlertEvent
+        fields = ("id", "alert", "episode", "at", "actor_kind", "actor", "kind", "reason", "data")
+        read_only_fields = fields
+
+
+class ActSerializer(StrictSerializer):
+    """An action on an alert: the version that was seen, and why."""
+
+    version = serializers.IntegerField(min_value=1)
+    reason = serializers.CharField(max_length=4000, required=False, allow_blank=True, default="")
+
+
+class AssignSerializer(ActSerializer):
+    """Who shall look after the alert; null for nobody."""
+
+    assignee = serializers.PrimaryKeyRelatedField(queryset=User.objects.filter(disabled_at=None), allow_null=True)
+
+
+class NoteSerializer(ActSerializer):
+    """A note."""
+
+    reason = serializers.CharField(max_length=4000)
+
+
+class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
+    """One try to deliver."""
+
+    class Meta:
+        model = DeliveryAttempt
+        fields = ("id", "notification", "at", "outcome", "status", "duration_ms", "hand")
+        read_only_fields = fields
+
+
+class NotificationSerializer(serializers.ModelSerializer[Notification]):
+    """One message owed to a channel."""
+
+    class Meta:
+        model = Notification
+        fields = (
+            "id", "key", "alert", "episode", "step", "channel", "channel_name", "kind", "state", "urgent", "attempts",
+            "last_error", "due_at", "created_at", "deadline_at", "sent_at", "finished_at", "cancelled_because",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class _Configured(StrictSerializer, serializers.ModelSerializer[Any]):
+    """A thing people configure; full validation happens in its service."""
+
+    expected_version = serializers.IntegerField(
+        write_only=True, required=False, help_text="The version you read; a newer one in store answers 409."
+    )
+
+    class Meta:
+        abstract = True
+
+
+class RuleGroupSerializer(StrictSerializer, serializers.ModelSerializer[RuleGroup]):
+    """A rule group."""
+
+    class Meta:
+        model = RuleGroup
+        fields = ("id", "name", "interval_seconds", "enabled", "last_evaluated_at", "missed", "created_at")
+        read_only_fields = ("id", "last_evaluated_at", "missed", "created_at")
+
+
+class RuleSerializer(_Configured):
+    """A rule."""
+
+    class Meta:
+        model = Rule
+        fields = (
+            "id", "group", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations",
+            "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled", "health",
+            "last_evaluated_at", "last_error", "version", "created_at", "updated_at", "expected_version",
+        )  # fmt: skip
+        read_only_fields = (
+            "id", "health", "last_evaluated_at", "last_error", "version", "created_at", "updated_at",
+        )  # fmt: skip
+
+
+class ChannelSerializer(_Configured):
+    """A channel; the secret can be set, and only its last four characters are shown."""
+
+    secret = serializers.CharField(
+        write_only=True, required=False, allow_blank=True, max_length=500, help_text="Empty removes it."
+    )
+    secret_hint = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Channel
+        fields = (
+            "id", "name", "type", "config", "filters", "enabled", "is_fallback", "disabled_because", "rate_per_minute",
+            "breaker_state", "breaker_until", "secret", "secret_hint", "version", "created_at", "updated_at",
+            "expected_version",
+        )  # fmt: skip
+        read_only_fields = (
+            "id", "disabled_because", "breaker_state", "breaker_until", "version", "created_at", "updated_at",
+        )  # fmt: skip
+
+
+class PolicyStepSerializer(StrictSerializer, serializers.ModelSerializer[PolicyStep]):
+    """One step of a policy."""
+
+    class Meta:
+        model = PolicyStep
+        fields = ("delay_seconds", "channels", "recipients")
+
+
+class PolicySerializer(_Configured):
+    """A policy with its steps; steps that are given replace all earlier ones."""
+
+    steps = PolicyStepSerializer(many=True, required=False)
+
+    class Meta:
+        model = Policy
+        fields = (
+            "id", "name", "position", "triggers", "enabled", "is_default", "steps", "version", "created_at",
+            "updated_at", "expected_version",
+        )  # fmt: skip
+        read_only_fields = ("id", "version", "created_at", "updated_at")
+
+
+@extend_schema_field(AlertSerializer)
+class FreshField(serializers.JSONField):
+    """An alert as it stands now."""
+
+
+class StaleSerializer(serializers.Serializer[Any]):
+    """The answer to an action on a version that is gone."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    fresh = FreshField()
+

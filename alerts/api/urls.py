@@ -1,0 +1,16 @@
+"""Routes of the alerts part of the REST API."""
+
+from rest_framework.routers import SimpleRouter
+
+from alerts.api.alerts import AlertViewSet, NotificationViewSet
+from alerts.api.configured import ChannelViewSet, PolicyViewSet, RuleGroupViewSet, RuleViewSet
+
+router = SimpleRouter()
+router.register("alerts", AlertViewSet, basename="api-alert")
+router.register("notifications", NotificationViewSet, basename="api-notification")
+router.register("rules", RuleViewSet, basename="api-rule")
+router.register("rule-groups", RuleGroupViewSet, basename="api-rule-group")
+router.register("channels", ChannelViewSet, basename="api-channel")
+router.register("policies", PolicyViewSet, basename="api-policy")
+
+urlpatterns = router.urls

@@ -1,0 +1,52 @@
+"""Who may do what, row by row: a route without a row fails the test.
+
+Columns: what anonymous, viewer, responder, editor, admin get (0 refused, 1 let in), then the scopes that let a
+service token in. Refused means 401, 403, or a redirect to the sign-in page. Let in means anything else: the request
+carries no proper body and no existing id, so 400, 404, 409, 410 and 422 say "you may, but not like this".
+"""
+
+READ = ("01111", {"read"})
+RESPOND = ("00111", {"respond"})
+WRITE = ("00011", {"write"})
+ADMIN = ("00001", {"admin"})
+PEOPLE = ("01111", set())
+PUBLIC = ("11111", {"*"})
+
+EXPECTED: dict[tuple[str, str], tuple[str, set[str]]] = {
+    ("GET", "/api/schema/"): READ,
+    ("GET", "/api/docs/"): PEOPLE,
+    ("GET", "/sign-in/"): PUBLIC,
+    ("GET", "/sign-in/<str:secret>/"): PUBLIC,
+    ("POST", "/sign-in/<str:secret>/"): PUBLIC,
+    ("POST", "/sign-in/"): PUBLIC,
+    ("POST", "/sign-out/"): PUBLIC,
+    ("GET", "/settings/password/"): PEOPLE,
+    ("POST", "/settings/password/"): PEOPLE,
+}
+API = "/api/console/v1/"
+for noun in ("rules", "rule-groups", "channels", "policies"):
+    EXPECTED[("GET", f"{API}{noun}/")] = READ
+    EXPECTED[("POST", f"{API}{noun}/")] = WRITE
+    EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
+    EXPECTED[("PATCH", f"{API}{noun}/<pk>/")] = WRITE
+    EXPECTED[("DELETE", f"{API}{noun}/<pk>/")] = WRITE
+for noun in ("alerts", "notifications"):
+    EXPECTED[("GET", f"{API}{noun}/")] = READ
+    EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
+for verb in ("acknowledge", "resolve", "assign", "note"):
+    EXPECTED[("POST", f"{API}alerts/<pk>/{verb}/")] = RESPOND
+EXPECTED[("GET", f"{API}alerts/<pk>/events/")] = READ
+EXPECTED[("GET", f"{API}notifications/<pk>/attempts/")] = READ
+EXPECTED[("POST", f"{API}notifications/<pk>/retry/")] = RESPOND
+EXPECTED[("POST", f"{API}channels/<pk>/test/")] = RESPOND
+for noun in ("tokens", "sources", "users"):
+    EXPECTED[("GET", f"{API}{noun}/")] = ADMIN
+    EXPECTED[("POST", f"{API}{noun}/")] = ADMIN
+    EXPECTED[("GET", f"{API}{noun}/<pk>/")] = ADMIN
+EXPECTED[("PATCH", f"{API}users/<pk>/")] = ADMIN
+for verb in ("revoke", "rotate"):
+    EXPECTED[("POST", f"{API}tokens/<pk>/{verb}/")] = ADMIN
+for verb in ("disable", "enable"):
+    EXPECTED[("POST", f"{API}users/<pk>/{verb}/")] = ADMIN
+EXPECTED[("GET", f"{API}audit/")] = ADMIN
+EXPECTED[("GET", f"{API}audit/<pk>/")] = ADMIN
