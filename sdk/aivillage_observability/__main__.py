@@ -19,7 +19,7 @@ from aivillage_observability.system_collector import INTERVAL_SECONDS, SystemMet
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; the token never appears on it, because every user of a host can read that."""
-    parser = argparse.ArgumentParser(prog="aivillage-collect", description="Watch this host.")
+    parser = argparse.ArgumentParser(prog="aivillage-collect", description="Watch this host.", allow_abbrev=False)
     parser.add_argument("--url", default=os.environ.get("AIVILLAGE_CONSOLE_URL", DEFAULT_URL))
     parser.add_argument("--token-file", type=Path, help="else the token comes from AIVILLAGE_CONSOLE_TOKEN")
     parser.add_argument("--service", default="host")
