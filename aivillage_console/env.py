@@ -91,10 +91,16 @@ class Config:
     )
     ingest_past_seconds: int = setting("Oldest live sample taken.", default=3600, unit="seconds")
     ingest_future_seconds: int = setting("Farthest sample ahead of the clock taken.", default=600, unit="seconds")
+    ingest_requests_per_second: int = setting("Requests one source may send.", default=2_000, unit="1/s")
+    ingest_samples_per_second: int = setting("Samples one source may send.", default=1_000_000, unit="1/s")
+    ingest_series_per_source: int = setting("Active series one source may have.", default=150_000, unit="series")
+    ingest_new_series_per_second: int = setting(
+        "New series one source may start; twenty times that at once.", default=5_000, unit="1/s"
+    )
     backfill_past_seconds: int = setting(
         "Oldest sample taken with the scope `backfill`.", default=604_800, unit="seconds"
     )
-    retention_days: int = setting("Days raw samples are kept.", default=30, unit="days")
+    retention_days: int = setting("Days raw samples are kept.", default=90, unit="days")
 
     # Work
     telemetry_durable: bool = setting(

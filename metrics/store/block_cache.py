@@ -1,4 +1,4 @@
-"""Decoded blocks of this process: blocks never change, so the least recently used is the only one ever wrong to keep."""
+"""Decoded blocks of this process; blocks never change, so none is ever stale."""
 
 import threading
 from collections import OrderedDict

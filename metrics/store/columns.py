@@ -56,7 +56,8 @@ def concatenate(parts: Sequence[Samples]) -> Samples:
 def encode_ints(column: Ints, *, level: int, consecutive: int) -> bytes:
     """Compress integers that may follow each other closely."""
     delta = DeltaSpec.try_consecutive(consecutive) if consecutive else DeltaSpec.no_op()
-    return bytes(pco.simple_compress(np.ascontiguousarray(column), ChunkConfig(compression_level=level, delta_spec=delta)))
+    config = ChunkConfig(compression_level=level, delta_spec=delta)
+    return bytes(pco.simple_compress(np.ascontiguousarray(column), config))
 
 
 def decode_ints(data: bytes, length: int) -> Ints:

@@ -88,7 +88,11 @@ def split_groups(samples: Samples) -> Sequence[tuple[int, Samples]]:
     ordered, groups = samples.take(order), groups[order]
     starts = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]])) if groups.size else groups
     ends = [*starts[1:].tolist(), groups.size]
-    return [
-        (int(groups[start]), ordered.take(slice(start, end)))
-        for start, end in zip(starts.tolist(), ends, strict=True)
-    ] if groups.size else []
+    return (
+        [
+            (int(groups[start]), ordered.take(slice(start, end)))
+            for start, end in zip(starts.tolist(), ends, strict=True)
+        ]
+        if groups.size
+        else []
+    )

@@ -32,9 +32,8 @@ def partitions_ensure(days: Iterable[date]) -> list[date]:
         for day in missing:
             name = partition_name(day)
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {PARENT} INCLUDING ALL)")
-            cursor.execute(
-                f"ALTER TABLE {PARENT} ATTACH PARTITION {name} FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
-            )
+            span = f"FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+            cursor.execute(f"ALTER TABLE {PARENT} ATTACH PARTITION {name} FOR VALUES {span}")
     return missing
 
 

@@ -21,6 +21,7 @@ from metrics.store.raw import raw_cursor
 
 Ints = npt.NDArray[np.int64]
 CACHE_BYTES = 96 << 20
+DEFAULT_LIMITS = SelectLimits()
 FETCH = 500
 
 
@@ -69,7 +70,7 @@ def snapshot(timeout_ms: int) -> Iterator[psycopg.Cursor[Any]]:
 class PostgresStore:
     """Reads and writes blocks; one instance a process, safe for threads."""
 
-    def __init__(self, limits: SelectLimits = SelectLimits(), *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, limits: SelectLimits = DEFAULT_LIMITS, *, cache_bytes: int = CACHE_BYTES) -> None:
         """Start with an empty catalogue and cache."""
         self.catalogue = Catalogue()
         self.limits = limits

@@ -101,5 +101,3 @@ def _insert(
             [orjson.dumps(row[3]).decode() for row in rows],
         ],
     )
-
-

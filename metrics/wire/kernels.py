@@ -242,7 +242,7 @@ def extract(
         p = _skip(b, p, end, wire_type)
         if p < 0:
             return p
-        if wire_type != 2 or (number != 1 and number != 3):
+        if wire_type != 2 or number not in (1, 3):
             continue
         _, q = _varint(b, start, p)
         if q < 0:

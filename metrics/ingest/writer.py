@@ -1,0 +1,178 @@
+"""From decoded rows to stored samples: series ids, the time window, the counts of what was left out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+from django.db import transaction
+
+from metrics.domain import BadSeries, Metadata, fingerprint, series_labels
+from metrics.ingest.limits import Gate
+from metrics.models import MetadataEntry, Metric
+from metrics.store.columns import Samples
+from metrics.store.postgres import STORE
+from metrics.store.series import series_create, series_known
+from metrics.wire.remote_write import WriteColumns, label_pairs
+from metrics.wire.series_table import SeriesTable
+
+Ints = npt.NDArray[np.int64]
+KNOWN_SERIES = 500_000
+OUT_OF_WINDOW = "timestamp outside the window of this door"
+LIMITED = "limit of"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which timestamps a door takes."""
+
+    low_ms: int
+    high_ms: int
+
+    @classmethod
+    def at(cls, now: datetime, *, backfill: bool) -> "Window":
+        """Return the window around now; the scope `backfill` reaches further back."""
+        config = settings.CONFIG
+        now_ms = int(now.timestamp() * 1000)
+        past = config.backfill_past_seconds if backfill else config.ingest_past_seconds
+        return cls(now_ms - past * 1000, now_ms + config.ingest_future_seconds * 1000)
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of a request: samples stored, samples refused by reason."""
+
+    samples: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    newest_ms: int | None = None
+
+    @property
+    def limited(self) -> str | None:
+        """The limit that held something back, if one did."""
+        return next((reason for reason in self.refused if reason.startswith(LIMITED)), None)
+
+
+class SeriesIds:
+    """Looks ids up by fingerprint and makes new ones; remembers only what is committed."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._ids: dict[bytes, int] = {}
+
+    def forget(self) -> None:
+        """Drop what was remembered."""
+        self._ids = {}
+
+    def resolve(
+        self, labels: dict[bytes, dict[str, str]], *, source_id: UUID, gate: Gate, now: datetime
+    ) -> tuple[dict[bytes, int], str]:
+        """Return the ids of these series and the limit that kept the missing ones out."""
+        ids = {key: self._ids[key] for key in labels if key in self._ids}
+        if len(ids) < len(labels):
+            ids.update(series_known([key for key in labels if key not in ids]))
+        missing = [key for key in labels if key not in ids]
+        limit = ""
+        if missing:
+            allowed, limit = gate.room_for_series(source_id, len(missing), now=now)
+            new = {key: labels[key] for key in missing[:allowed]}
+            if new:
+                ids.update(series_create(new, source_id=source_id, now=now))
+        transaction.on_commit(lambda: self._remember(ids))
+        return ids, limit
+
+    def _remember(self, ids: dict[bytes, int]) -> None:
+        if len(self._ids) + len(ids) > KNOWN_SERIES:
+            self._ids = {}
+        self._ids.update(ids)
+
+
+SERIES_IDS = SeriesIds()
+TABLE = SeriesTable()
+
+
+def forget_series() -> None:
+    """Drop every remembered id, as after a change of database."""
+    SERIES_IDS.forget()
+    TABLE.clear()
+    STORE.forget()
+
+
+def write_columns(columns: WriteColumns, *, source_id: UUID, gate: Gate, window: Window, now: datetime) -> Written:
+    """Store the samples of a remote-write request; the caller's transaction makes them safe."""
+    written = Written()
+    counts = np.bincount(columns.sample_series, minlength=columns.series_ids.size)
+    unknown = np.flatnonzero(columns.series_ids < 0)
+    if unknown.size:
+        _resolve_unknown(columns, unknown.tolist(), counts, written, source_id=source_id, gate=gate, now=now)
+    samples = Samples(columns.series_ids[columns.sample_series], columns.timestamps_ms, columns.values)
+    _store(samples.take(samples.series_ids >= 0), window, written)
+    return written
+
+
+def _resolve_unknown(
+    columns: WriteColumns,
+    unknown: Sequence[int],
+    counts: Ints,
+    written: Written,
+    *,
+    source_id: UUID,
+    gate: Gate,
+    now: datetime,
+) -> None:
+    labels: dict[bytes, dict[str, str]] = {}
+    keys: dict[int, bytes] = {}
+    for series in unknown:
+        try:
+            named = series_labels(label_pairs(columns, series))
+        except BadSeries as error:
+            written.refused[str(error)] += int(counts[series])
+            continue
+        keys[series] = fingerprint(named)
+        labels[keys[series]] = named
+    ids, limit = SERIES_IDS.resolve(labels, source_id=source_id, gate=gate, now=now)
+    for series, key in keys.items():
+        columns.series_ids[series] = ids.get(key, -1)
+        if key not in ids:
+            written.refused[limit] += int(counts[series])
+    rows = np.array([row for row in keys if columns.series_ids[row] >= 0 and columns.series_cacheable[row]], np.int64)
+    found = (columns.series_low[rows], columns.series_high[rows], columns.series_ids[rows])
+    transaction.on_commit(lambda: TABLE.add(*found))
+
+
+def _store(samples: Samples, window: Window, written: Written) -> None:
+    inside = (samples.timestamps_ms >= window.low_ms) & (samples.timestamps_ms <= window.high_ms)
+    outside = int(inside.size - np.count_nonzero(inside))
+    if outside:
+        written.refused[OUT_OF_WINDOW] += outside
+        samples = samples.take(inside)
+    if samples.values.size:
+        STORE.append(samples, durable=settings.CONFIG.telemetry_durable)
+        written.samples += samples.values.size
+        written.newest_ms = int(samples.timestamps_ms.max())
+
+
+def store_samples(samples: Samples, window: Window) -> Written:
+    """Store samples whose series are known already."""
+    written = Written()
+    _store(samples, window, written)
+    return written
+
+
+def metadata_store(entries: Sequence[Metadata]) -> None:
+    """Keep what senders declared about families; the last one to speak is right."""
+    latest = {entry.family: entry for entry in entries}
+    rows = [
+        MetadataEntry(family=entry.family, type=entry.type, unit=entry.unit, help=entry.help)
+        for entry in sorted(latest.values(), key=lambda entry: entry.family)
+    ]
+    MetadataEntry.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["family"], update_fields=["type", "unit", "help"]
+    )
+    for entry in latest.values():
+        Metric.objects.filter(name=entry.family).exclude(type=entry.type, unit=entry.unit, help=entry.help).update(
+            type=entry.type, unit=entry.unit, help=entry.help
+        )

@@ -1,0 +1,60 @@
+"""Changing metrics: appending samples from inside, clean-up, retention."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from aivillage_console.accounts.models import Source
+from metrics.domain import Rejection
+from metrics.ingest.rows import MetricRow, write_rows
+from metrics.models import IngestBatch
+from metrics.registry import IngestContext
+from metrics.store import compaction, partitions
+
+BATCH_KEPT = timedelta(days=7)
+
+
+def samples_append(
+    rows: Sequence[MetricRow], *, source: Source, now: datetime, backfill: bool = False
+) -> list[Rejection]:
+    """Store rows made inside the console (recording rules, probes); returns those that were refused."""
+    context = IngestContext(source.pk, source.name, now, backfill)
+    with transaction.atomic():
+        return write_rows(list(enumerate(rows)), context)
+
+
+def partitions_prepare(*, now: datetime) -> None:
+    """Make the partitions of the coming days."""
+    today = now.date()
+    partitions.partitions_ensure(today + timedelta(days=offset) for offset in range(-1, partitions.AHEAD.days + 1))
+
+
+def retention_apply(*, now: datetime) -> int:
+    """Drop days beyond the retention and batches beyond their week; returns the number of days dropped."""
+    dropped = partitions.partitions_drop_before(now.date() - timedelta(days=settings.CONFIG.retention_days))
+    IngestBatch.objects.filter(received_at__lt=now - BATCH_KEPT).delete()
+    return len(dropped)
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionRun:
+    """What a run of the compactor did."""
+
+    head_blocks: int
+    group_blocks: int
+    samples: int
+    windows: int
+
+
+def compaction_run(*, now: datetime) -> CompactionRun:
+    """Pack all head blocks there are, then closed windows; the caller holds the compactor's lock."""
+    heads = groups = samples = 0
+    while (done := compaction.compact_once()).head_blocks:
+        heads, groups, samples = heads + done.head_blocks, groups + done.group_blocks, samples + done.samples
+        if done.head_blocks < compaction.MAX_HEADS:
+            break
+    windows = compaction.pack_windows(now_ms=int(now.timestamp() * 1000))
+    return CompactionRun(heads, groups, samples, windows)
