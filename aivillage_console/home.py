@@ -102,7 +102,7 @@ def _status_context(request: HttpRequest) -> dict[str, Any]:
     changes = AuditEntry.objects.filter(at__gte=now - timedelta(hours=1)).order_by("-id")[:8]
     return {
         "now": now, "counts": counts,
-        "firing": sorted(firing, key=lambda a: (rank.get(a.severity, 9), a.started_at))[:8],
+        "firing": sorted(firing, key=lambda a: (rank.get(a.severity, 9), a.started_at))[:5],
         "verdict": _verdict(counts, firing, evaluation["rules"]), "evaluation": evaluation, "quiet_since": quiet,
         "delivery": alert_selectors.delivery_status(), "ingest": metrics.ingest_status(now=clock.now()), "changes": list(changes),
     }  # fmt: skip

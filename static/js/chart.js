@@ -68,6 +68,7 @@
     ctx.stroke();
     ctx.fillStyle = token("critical-fg");
     ctx.font = font().replace("11px", `${11 * devicePixelRatio}px`);
+    ctx.textAlign = "left";
     ctx.textBaseline = above ? "bottom" : "top";
     ctx.fillText(`${limit.op} ${format(limit.value, payload.unit)}`, bbox.left + 4 * devicePixelRatio, y + (above ? -2 : 2) * devicePixelRatio);
     ctx.restore();
@@ -76,6 +77,7 @@
     const { ctx, bbox } = u;
     ctx.save();
     ctx.font = `600 ${font().replace("11px", `${11 * devicePixelRatio}px`)}`;
+    ctx.textAlign = "left";
     ctx.textBaseline = "top";
     for (const mark of payload.marks || []) {
       const x = Math.round(u.valToPos(mark.at, "x", true));

@@ -9,7 +9,7 @@
   let asked = 0;
   let timer = 0;
 
-  const close = () => { list.hidden = true; options = []; chosen = -1; box.setAttribute("aria-expanded", "false"); box.removeAttribute("aria-activedescendant"); };
+  const close = () => { list.hidden = true; options = []; chosen = -1; box.removeAttribute("aria-activedescendant"); };
   const mark = () => {
     [...list.children].forEach((item, index) => item.setAttribute("aria-selected", index === chosen));
     if (chosen >= 0) { box.setAttribute("aria-activedescendant", `suggest-${chosen}`); list.children[chosen].scrollIntoView({ block: "nearest" }); }
@@ -40,7 +40,6 @@
       return item;
     }));
     list.hidden = !found.length;
-    box.setAttribute("aria-expanded", String(Boolean(found.length)));
     mark();
   };
   const ask = async () => {
