@@ -8,4 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
 
 app = Celery("aivillage_console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+if os.environ.get("ROLE") != "beat":
+    # Beat sends names alone; the tasks would bring the query engine and its kernels into its memory.
+    app.autodiscover_tasks()

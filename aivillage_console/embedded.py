@@ -38,7 +38,7 @@ PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-class ServiceFailed(RuntimeError):
+class ServiceFailed(RuntimeError):  # noqa: N818
     """An embedded server that cannot be started here; the message says what to do."""
 
 
@@ -54,6 +54,14 @@ def die_with_parent(number: signal.Signals = signal.SIGKILL) -> Callable[[], Non
             os._exit(1)
 
     return tie
+
+
+def end_with_parent() -> None:
+    """Tie the calling process to its parent; for a child of a server program, which forks on its own."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() == 1:
+        os._exit(1)
 
 
 def _package(name: str) -> Path:
@@ -131,6 +139,10 @@ class Server:
         """Where the server writes."""
         return self.root / f"{self.name}.log"
 
+    def start(self) -> str:
+        """Start, wait until it answers, return its URL."""
+        raise NotImplementedError
+
     def running(self) -> bool:
         """Tell whether the process lives."""
         return self.process is not None and self.process.poll() is None
@@ -147,7 +159,7 @@ class Server:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                preexec_fn=die_with_parent(self.stop_signal),
+                preexec_fn=die_with_parent(self.stop_signal),  # noqa: PLW1509 - one thread, and prctl is loaded
                 **options,
             )
 

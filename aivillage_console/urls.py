@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from aivillage_console import home
+from aivillage_console import home, probes
 from alerts.views import notifications
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
@@ -25,6 +25,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("notifications/", notifications, name="notifications"),
     path("styleguide/", home.styleguide, name="styleguide"),
     path("explore/metrics/", include(("metrics.page_urls", "metrics"))),
+    path("-/healthy", probes.healthy, name="healthy"),
+    path("-/ready", probes.ready, name="ready"),
+    path("-/status", probes.status, name="status"),
     path("admin/", admin.site.urls),
     path("api/console/v1/", include("alerts.api.urls")),
     path("api/console/v1/", include(accounts_router.urls)),

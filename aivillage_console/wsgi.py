@@ -14,6 +14,8 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.wsgi import get_wsgi_application
 
+from aivillage_console.embedded import end_with_parent
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
 
 INGEST_PATHS = ("/api/v1/ingest/", "/api/v1/write", "/metrics/job/")
@@ -22,7 +24,7 @@ INGEST_PATHS = ("/api/v1/ingest/", "/api/v1/write", "/metrics/job/")
 class IngestHandler(WSGIHandler):
     """Django's handler with no middleware at all."""
 
-    def load_middleware(self, is_async: bool = False) -> None:
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: ARG002
         """Build the shortest chain there is: errors become responses, the view is called."""
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
@@ -42,5 +44,8 @@ def build() -> Any:
     return switch
 
 
+if os.environ.get("ROLE") == "web" and os.environ.get("SUPERVISED"):
+    # granian forks its worker; a kill -9 of granian must not leave the worker on the port.
+    end_with_parent()
 django.setup(set_prefix=False)
 application = build()
