@@ -7,28 +7,28 @@ from alerts import services
 HAND = "celery"
 
 
-@app.task(name="alerts.tasks.evaluate", queue="evaluate")
+@app.task(name="alerts.tasks.evaluate")
 def evaluate() -> None:
     """Evaluate the rule groups that are due."""
     if services.evaluate_due(hand=HAND):
         doorbell.ring_now("evaluate")
 
 
-@app.task(name="alerts.tasks.escalate", queue="escalate")
+@app.task(name="alerts.tasks.escalate")
 def escalate() -> None:
     """Carry out the escalation steps that are due."""
     if services.escalate_due(hand=HAND):
         doorbell.ring_now("escalate")
 
 
-@app.task(name="alerts.tasks.dispatch", queue="dispatch")
+@app.task(name="alerts.tasks.dispatch")
 def dispatch() -> None:
     """Send the messages that are due."""
     if services.dispatch_due(hand=HAND):
         doorbell.ring_now("dispatch")
 
 
-@app.task(name="alerts.tasks.maintain", queue="maintain")
+@app.task(name="alerts.tasks.maintain")
 def maintain() -> None:
     """End alerts whose sender fell silent, and move finished messages out of the way."""
     now = clock.now()

@@ -107,7 +107,8 @@ def compile_threshold(
 
 Comparison = Literal[">", "<", "==", "!=", ">=", "<="]
 TAIL = re.compile(  # noqa: TID251
-    r"^(?P<left>.+?)\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?:bool\s+)?(?P<number>[-+]?[0-9.]+(?:e[-+]?\d+)?)\s*$", re.DOTALL
+    r"^(?P<left>.+?)\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?:bool\s+)?(?P<number>[-+]?[0-9.]+(?:e[-+]?\d+)?)\s*$",
+    re.DOTALL,
 )
 
 

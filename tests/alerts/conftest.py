@@ -116,5 +116,3 @@ def clear(name: str = "Hot", *, now: datetime | None = None, **fields: Any) -> A
     """Let an alert end and return it."""
     observe(seen(Seen.CLEAR, name, **fields), now=now or clock.now())
     return Alert.objects.get(name=name)
-
-

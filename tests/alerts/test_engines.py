@@ -57,7 +57,8 @@ def test_a_denominator_divides_totals() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "condition", "field"), [("a b", "gt", "metric_path"), ("a.p42", "gt", "metric_path"), ("a", "near", "condition")]
+    ("path", "condition", "field"),
+    [("a b", "gt", "metric_path"), ("a.p42", "gt", "metric_path"), ("a", "near", "condition")],
 )
 def test_a_bad_threshold_names_its_field(path: str, condition: str, field: str) -> None:
     with pytest.raises(BadThreshold) as caught:
@@ -106,9 +107,17 @@ def test_a_failed_query_keeps_the_timers() -> None:
 
 @pytest.mark.parametrize(
     ("last", "now", "evaluate", "missed"),
-    [(None, 125, (120,), 0), (60, 119, (), 0), (60, 125, (120,), 0), (60, 185, (120, 180), 0), (60, 605, (540, 600), 7)],
+    [
+        (None, 125, (120,), 0),
+        (60, 119, (), 0),
+        (60, 125, (120,), 0),
+        (60, 185, (120, 180), 0),
+        (60, 605, (540, 600), 7),
+    ],
 )
-def test_the_grid_catches_up_at_most_one_tick(last: float | None, now: float, evaluate: tuple[float], missed: int) -> None:
+def test_the_grid_catches_up_at_most_one_tick(
+    last: float | None, now: float, evaluate: tuple[float], missed: int
+) -> None:
     ticks = rules.ticks_due(last, now, 60)
     assert (ticks.evaluate, ticks.missed) == (evaluate, missed)
     assert ticks.next_at == now - now % 60 + 60
