@@ -50,3 +50,26 @@ for verb in ("disable", "enable"):
     EXPECTED[("POST", f"{API}users/<pk>/{verb}/")] = ADMIN
 EXPECTED[("GET", f"{API}audit/")] = ADMIN
 EXPECTED[("GET", f"{API}audit/<pk>/")] = ADMIN
+
+QUERY = ("01111", {"query", "read"})
+RESPONDERS = ("00111", set())
+for path in (
+    "/", "/setup/", "/alerts/", "/alerts/counter/", "/alerts/<int:alert_id>/", "/notifications/", "/styleguide/",
+    "/explore/metrics/", "/explore/metrics/csv/", "/explore/metrics/complete/",
+):  # fmt: skip
+    EXPECTED[("GET", path)] = PEOPLE
+for path in (
+    "/alerts/bulk/", "/alerts/<int:alert_id>/<slug:action>/", "/alerts/messages/<int:notification_id>/retry/",
+    "/setup/test/<uuid:channel_id>/",
+):  # fmt: skip
+    EXPECTED[("POST", path)] = RESPONDERS
+EXPECTED[("POST", "/setup/token/")] = ("00001", set())
+for path in ("query", "query_range", "labels", "label/<str:name>/values", "series", "metadata", "status/buildinfo"):
+    EXPECTED[("GET", f"/api/v1/{path}")] = QUERY
+EXPECTED[("GET", "/api/v1/status/<path:rest>")] = PUBLIC
+EXPECTED[("POST", "/api/v1/write")] = ("00000", {"ingest:metrics"})
+EXPECTED[("POST", "/api/v1/ingest/<slug:kind>")] = ("00000", {"ingest:metrics"})
+for path in ("/-/healthy", "/-/ready", "/-/status"):
+    EXPECTED[("GET", path)] = PUBLIC
+# Open to loopback, where the test client sits; other addresses need a scrape token.
+EXPECTED[("GET", "/metrics")] = PUBLIC
