@@ -152,7 +152,7 @@ def _store(samples: Samples, window: Window, written: Written) -> None:
     if samples.values.size:
         STORE.append(samples, durable=settings.CONFIG.telemetry_durable)
         written.samples += samples.values.size
-        written.newest_ms = int(samples.timestamps_ms.max())
+        written.newest_ms = int(np.max(samples.timestamps_ms))
 
 
 def store_samples(samples: Samples, window: Window) -> Written:

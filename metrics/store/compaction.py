@@ -110,7 +110,7 @@ def _split_days(samples: Samples) -> list[tuple[int, Samples]]:
 
 def _row(day: int, metric_id: int, group_no: int, level: int, samples: Samples) -> BlockRow:
     block, count = group_block.encode(samples)
-    low, high = int(samples.timestamps_ms.min()), int(samples.timestamps_ms.max())
+    low, high = int(np.min(samples.timestamps_ms)), int(np.max(samples.timestamps_ms))
     return (day_of(day * DAY_MS), metric_id, group_no, level, low, high, count, block)
 
 

@@ -75,7 +75,7 @@ def decode(block: bytes, *, group_no: int) -> Samples:
 def _check(rows: int, slots: Ints, row_of_series: Ints, row_lengths: Ints) -> None:
     if slots.size != row_of_series.size or bool((slots >= SERIES_PER_GROUP).any()):
         raise CorruptBlock("the series of a group block do not match")
-    if row_of_series.size and int(row_of_series.max()) >= row_lengths.size:
+    if row_of_series.size and int(np.max(row_of_series)) >= row_lengths.size:
         raise CorruptBlock("a series of a group block names a row that is not there")
     if int(row_lengths[row_of_series].sum()) != rows:
         raise CorruptBlock("the rows of a group block do not add up")

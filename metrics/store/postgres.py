@@ -45,8 +45,8 @@ def append_samples(cursor: psycopg.Cursor[Any], samples: Samples) -> None:
     cursor.execute(
         "INSERT INTO metrics_headblock (t_min, t_max, samples, data) VALUES (%s, %s, %s, %s)",
         [
-            int(samples.timestamps_ms.min()),
-            int(samples.timestamps_ms.max()),
+            int(np.min(samples.timestamps_ms)),
+            int(np.max(samples.timestamps_ms)),
             samples.values.size,
             head_block.encode(samples),
         ],
@@ -142,7 +142,7 @@ class PostgresStore:
 
     def _check_size(self, ids: Ints, groups: Sequence[BlockRef]) -> None:
         _, members = np.unique(ids // group_block.SERIES_PER_GROUP, return_counts=True)
-        fullest = int(members.max())
+        fullest = int(np.max(members))
         estimate = sum(ref.samples for ref in groups) * fullest // group_block.SERIES_PER_GROUP
         if estimate > self.limits.max_samples:
             raise TooManySamples(f"the query reads about {estimate} samples, at most {self.limits.max_samples}")
@@ -152,9 +152,9 @@ class PostgresStore:
             slice_ = refs[start : start + FETCH]
             cached = {ref.key: self._cache.get(ref.key) for ref in slice_}
             missing = [ref for ref in slice_ if cached[ref.key] is None]
-            for key, block in _fetch(cursor, missing):
-                cached[key] = block
-                self._cache.put(key, block)
+            for key, fetched in _fetch(cursor, missing):
+                cached[key] = fetched
+                self._cache.put(key, fetched)
             for ref in slice_:
                 block = cached[ref.key]
                 if block is not None:
@@ -171,7 +171,7 @@ class PostgresStore:
 
 
 def _numbering(ids: Ints) -> Ints:
-    numbers = np.full(int(ids.max()) + 1, -1, np.int64)
+    numbers = np.full(int(np.max(ids)) + 1, -1, np.int64)
     numbers[ids] = np.arange(ids.size)
     return numbers
 
