@@ -1,4 +1,4 @@
-"""URLs of the app: the doors machines push to. Its pages are in `page_urls`, its API in `api.urls`."""
+"""URLs of the app."""
 
 from django.urls import URLPattern, URLResolver, path
 

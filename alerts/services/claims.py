@@ -1,6 +1,7 @@
 """Which owed messages may be sent now, and their leases."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -82,7 +83,7 @@ def _lease(
     return list(Notification.objects.filter(pk__in=tokens).select_related("channel", "alert")) if tokens else []
 
 
-def _pay(channels: list[Channel], claimed: list[Notification], now: datetime) -> None:
+def _pay(channels: Sequence[Channel], claimed: list[Notification], now: datetime) -> None:
     for channel in channels:
         count = sum(row.channel_id == channel.pk for row in claimed)
         if channel.rate_per_minute and count:

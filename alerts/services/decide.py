@@ -11,7 +11,7 @@ from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock, live
 from alerts import pipeline
 from alerts.engine import escalation
-from alerts.engine.episodes import Change, Episode, Windows
+from alerts.engine.episodes import Change, Episode, Seen, Windows
 from alerts.engine.fingerprint import fingerprint
 from alerts.engine.states import AlertState, EscalationState, NotificationKind
 from alerts.models import Alert, AlertEvent, Channel, Escalation, Notification, Policy
@@ -42,7 +42,7 @@ def observe(observation: Observation, *, now: datetime, actor: Actor = SYSTEM, w
 def _locked(print_of: str, observation: Observation, now: datetime) -> Alert | None:
     rows = Alert.objects.select_for_update().filter(fingerprint=print_of)
     found = rows.first()
-    if found is not None or observation.seen not in (pipeline.Seen.FIRING, pipeline.Seen.PENDING):
+    if found is not None or observation.seen not in (Seen.FIRING, Seen.PENDING):
         return found
     fresh = Alert(
         fingerprint=print_of, episode=0, name=observation.name, state=AlertState.RESOLVED.value, resolved_at=now,
@@ -73,7 +73,7 @@ def _last_told_at(alert: Alert) -> float | None:
 
 def policies_for(observation: Observation) -> list[PolicyFacts]:
     """Return the policies in order; a step of the default one without channels means every channel whose filters fit."""
-    if observation.seen is not pipeline.Seen.FIRING:
+    if observation.seen is not Seen.FIRING:
         return []
     known = pipeline.facts(observation)
     open_channels = Channel.objects.filter(enabled=True).order_by("name")
@@ -116,7 +116,7 @@ def _reason(case: Case) -> str:
 
 def _refresh(alert: Alert, seen: Observation) -> None:
     """Take over what a running alert may change without a new version: the value, and when it would time out."""
-    if seen.seen is not pipeline.Seen.FIRING:
+    if seen.seen is not Seen.FIRING:
         return
     alert.value, alert.ends_at = seen.value, seen.ends_at
     alert.annotations = dict(seen.annotations)

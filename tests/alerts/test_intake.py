@@ -24,7 +24,7 @@ GOOD = {"labels": {"alertname": "DiskFull", "severity": "warning", "host": "a"},
 def token() -> str:
     source = Source.objects.create(name="prometheus", created_at=clock.now())
     issued = token_issue(
-        name="prometheus", kind="ingest", scopes=["alerts"], actor=ROOT, now=clock.now(), source=source
+        name="prometheus", kind="ingest", scopes=["ingest:alerts"], actor=ROOT, now=clock.now(), source=source
     )
     return str(issued[1] if isinstance(issued, tuple) else issued)
 
