@@ -136,6 +136,6 @@ class NotificationViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
         row: Notification = self.get_object()
         try:
             owed = services.notification_replay(notification_id=row.pk, actor=self.actor, now=clock.now())
-        except ValueError as refusal:
-            raise exceptions.ValidationError({"detail": [str(refusal)]}) from refusal
+        except Notification.DoesNotExist as error:
+            raise Conflict(detail="Only a failed message is sent again.") from error
         return Response(shapes.NotificationSerializer(owed).data)

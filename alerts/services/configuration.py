@@ -19,8 +19,8 @@ from alerts.rules.validation import rule_problems
 OWN_FIELDS = {
     RuleGroup: ("name", "interval_seconds", "enabled"),
     Rule: (
-        "group_id", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations", "for_seconds",
-        "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
+        "group_id", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations",
+        "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
     ),
     Channel: ("name", "type", "config", "filters", "enabled", "is_fallback", "rate_per_minute"),
     Policy: ("name", "position", "triggers", "enabled", "is_default"),

@@ -69,7 +69,9 @@ for path in ("query", "query_range", "labels", "label/<str:name>/values", "serie
 EXPECTED[("GET", "/api/v1/status/<path:rest>")] = PUBLIC
 EXPECTED[("POST", "/api/v1/write")] = ("00000", {"ingest:metrics"})
 EXPECTED[("POST", "/api/v1/ingest/<slug:kind>")] = ("00000", {"ingest:metrics"})
-for path in ("/-/healthy", "/-/ready", "/-/status"):
+for path in ("/-/healthy", "/-/ready"):
     EXPECTED[("GET", path)] = PUBLIC
+EXPECTED[("GET", "/-/status")] = PEOPLE
+EXPECTED[("POST", "/api/v2/alerts")] = ("00000", {"ingest:alerts"})
 # Open to loopback, where the test client sits; other addresses need a scrape token.
 EXPECTED[("GET", "/metrics")] = PUBLIC

@@ -5,8 +5,8 @@ from aivillage_console.accounts.services.refusals import NotAllowed, Refused
 from aivillage_console.accounts.services.sign_in import (
     first_admin,
     sign_in_link_issue,
-    sign_in_link_user,
     sign_in_link_use,
+    sign_in_link_user,
     signed_in,
     signed_out,
 )

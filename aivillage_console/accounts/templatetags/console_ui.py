@@ -85,7 +85,7 @@ def duration(seconds: float | None) -> str:
 def when(context: dict[str, Any], at: datetime | float | None, style: str = "both") -> SafeString:
     """Return a time; `both` is absolute and age, `age` or `bare` the age, `clock` the time of day."""
     if at is None:
-        return mark_safe("–")  # noqa: S308
+        return mark_safe("–")
     moment = datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else at
     local = moment.astimezone(zone_of(context.get("request")))
     full = f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
