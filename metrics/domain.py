@@ -30,7 +30,7 @@ class Metadata:
     help: str
 
 
-class BadSeries(ValueError):  # noqa: N818 - says what happened, as Http404 does
+class BadSeries(ValueError):
     """Labels that cannot name a series."""
 
 

@@ -22,7 +22,7 @@ QUEUE_SECONDS = 5.0
 _slots = threading.BoundedSemaphore(CONCURRENT_QUERIES)
 
 
-class TooBusy(QueryError):  # noqa: N818 - says what happened, as Http404 does
+class TooBusy(QueryError):
     """No free slot for a query within a few seconds."""
 
 

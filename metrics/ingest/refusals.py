@@ -24,7 +24,7 @@ _recording = Buckets(Limit(per_second=2.0, burst=20.0))
 
 
 @dataclass(eq=False)
-class Refusal(Exception):  # noqa: N818 - says what happened, as Http404 does
+class Refusal(Exception):
     """A request that is not taken; `reason` is safe to show."""
 
     status: int

@@ -30,7 +30,7 @@ class Section(IntEnum):
     EXEMPLARS = 19  # room
 
 
-class CorruptBlock(ValueError):  # noqa: N818 - says what happened, as Http404 does
+class CorruptBlock(ValueError):
     """A stored block that does not follow its format."""
 
 

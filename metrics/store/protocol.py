@@ -17,7 +17,7 @@ class SelectLimits:
     timeout_ms: int = 15_000
 
 
-class TooManySamples(QueryError):  # noqa: N818 - says what happened, as Http404 does
+class TooManySamples(QueryError):
     """A selector that would read more than one query may."""
 
 

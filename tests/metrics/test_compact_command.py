@@ -5,10 +5,10 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.test import Client
-from tests.metrics.senders import push, snappy, write_request
 
 from metrics.models import GroupBlock, HeadBlock
 from metrics.store.partitions import partitions_existing
+from tests.metrics.senders import push, snappy, write_request
 
 pytestmark = pytest.mark.django_db
 

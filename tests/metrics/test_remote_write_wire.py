@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from remote_pb2.remote_pb2 import WriteRequest
-from tests.metrics.senders import write_request
 
 from metrics.wire import kernels, remote_write
 from metrics.wire.errors import WireError
 from metrics.wire.series_table import SeriesTable
+from tests.metrics.senders import write_request
 
 TABLE = SeriesTable()
 labels = st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=8), max_size=4)
