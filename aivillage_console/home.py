@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Max, Min
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
@@ -171,7 +171,10 @@ def setup_token(request: HttpRequest) -> HttpResponseBase:
 @role_required(Role.RESPONDER)
 def setup_test(request: HttpRequest, channel_id: str) -> HttpResponseBase:
     """Send a test message through a channel."""
-    channel_test(channel_id=channel_id, actor=_actor(request), now=clock.now())
+    try:
+        channel_test(channel_id=channel_id, actor=_actor(request), now=clock.now())
+    except Channel.DoesNotExist as error:
+        raise Http404 from error
     messages.success(request, "The test message is on its way; its result is in the notifications log.")
     return redirect("setup")
 

@@ -68,7 +68,9 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         kind, config = CHANNELS.get(cleaned.get("type", "")), cleaned.get("config")
         if kind is None:
             raise ValidationError({"type": f"There are {', '.join(CHANNELS)}."})
-        for field, text in kind.problems(config if isinstance(config, dict) else {}, cleaned.get("secret") or "").items():
+        for field, text in kind.problems(
+            config if isinstance(config, dict) else {}, cleaned.get("secret") or ""
+        ).items():
             self.add_error("secret" if field == "secret" else "config", f"{field}: {text}")
         return cleaned
 
