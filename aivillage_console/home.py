@@ -64,8 +64,14 @@ def _golden(window: dict[str, Any]) -> list[Chart]:
         answers = []
         for label, query in queries.items():
             try:
-                answers.append((label, metrics.range_query(
-                    query, start_ms=window["start_ms"], end_ms=window["end_ms"], step_ms=window["step_s"] * 1000)))
+                answers.append(
+                    (
+                        label,
+                        metrics.range_query(
+                            query, start_ms=window["start_ms"], end_ms=window["end_ms"], step_ms=window["step_s"] * 1000
+                        ),
+                    )
+                )
             except QueryError:
                 # One broken panel must not take the page with it; an empty chart says so.
                 continue

@@ -149,7 +149,9 @@ def explore_csv(request: HttpRequest) -> HttpResponse:
     writer = csv.writer(out)
     writer.writerow(["time", *(csv_cell(full_name(labels)) for labels in result.labels)])
     for place, at in enumerate(result.timestamps_ms.tolist()):
-        cells = [f"{v:.17g}" if ok else "" for v, ok in zip(result.values[:, place], result.present[:, place], strict=True)]
+        cells = [
+            f"{v:.17g}" if ok else "" for v, ok in zip(result.values[:, place], result.present[:, place], strict=True)
+        ]
         writer.writerow([datetime.fromtimestamp(at / 1000, UTC).isoformat(), *cells])
     answer = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="query.csv"'

@@ -135,7 +135,7 @@
       cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false, setScale: false }, sync: { key: "page", setSeries: false, scales: ["x", null] } },
       axes: [
         { ...axis, size: 24, space: 64, values: (u, ticks) => ticks.map((at) => clock(at, span)) },
-        { ...axis, size: 64, space: 28, gap: 4, values: (u, ticks) => ticks.map((value) => format(value, payload.unit)) },
+        { ...axis, size: 64, space: 28, gap: 4, ...(payload.unit.startsWith("bytes") ? { incrs: powers } : {}), values: (u, ticks) => ticks.map((value) => format(value, payload.unit)) },
       ],
       series: [{}, ...payload.series.map((line) => ({
         label: line.name, stroke: token(`series-${line.colour}`), width: 1.5, spanGaps: false, dash: line.dashed ? [5, 3] : undefined,
@@ -166,6 +166,8 @@
     });
   };
 
+  // Ticks of byte axes fall on powers of two, or their labels read 1.91 MiB.
+  const powers = Array.from({ length: 50 }, (_, at) => 2 ** at);
   const columns = (payload) => [payload.times, ...payload.series.map((line) => line.values)];
   const build = (figure) => {
     const box = $(".chart-plot", figure);
