@@ -143,7 +143,8 @@ class Supervisor:
         if role.process is not None and role.process.poll() is not None:
             code = role.process.returncode
             self._close_output(role)
-            if now - role.started_at_seconds > STEADY_SECONDS:
+            # SIGKILL comes from outside (a person, the kernel short of memory): the process is not to blame for it.
+            if now - role.started_at_seconds > STEADY_SECONDS or code == -signal.SIGKILL:
                 role.backoff_seconds = BACKOFF_FIRST_SECONDS
             role.restart_at_seconds = now + role.backoff_seconds
             say("console", f"{role.name} ended ({_ending(code)}); starting again in {role.backoff_seconds:.1f} s")
