@@ -35,6 +35,10 @@ KILL_EVERY_SECONDS = 2.0
 VICTIMS = ("dispatcher", "worker", "web")
 CHANNELS = 8
 SENDERS = 8
+# Longer than this nobody is killed, and nothing new is sent: on a busy machine the run must end all the same.
+CHAOS_SECONDS = 120.0
+QUICK_CHAOS_SECONDS = 25.0
+SEND_SECONDS = 60.0
 DRAIN_SECONDS = 90.0
 QUICK_DRAIN_SECONDS = 25.0
 SETTINGS = {"STORM_CONTROL_ENABLED": "false", "OUTBOUND_ALLOWED": "127.0.0.0/8:*", "TELEMETRY_DURABLE": "true"}
@@ -46,6 +50,7 @@ class Client:
 
     url: str
     token: str
+    until: float
     acked_at: dict[str, float] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     waiting: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
@@ -63,7 +68,7 @@ class Client:
         """Send until the end mark; what got no yes is sent again."""
         with httpx.Client(timeout=5.0, headers={"Authorization": f"Bearer {self.token}"}) as http:
             while (name := self.waiting.get()) is not None:
-                while not self._send(http, name):
+                while time.monotonic() < self.until and not self._send(http, name):
                     time.sleep(0.2)
 
     def _send(self, http: httpx.Client, name: str) -> bool:
@@ -88,6 +93,7 @@ class Chaos:
     console: Console
     redis_url: str
     seconds: float
+    longest_seconds: float
     stopping: threading.Event = field(default_factory=threading.Event)
     kills: Counter[str] = field(default_factory=Counter)
     dice: random.Random = field(default_factory=lambda: random.Random(11))
@@ -96,7 +102,7 @@ class Chaos:
         """Kill a role every two seconds, PostgreSQL at a third and two thirds, and empty Redis at half time."""
         began = time.monotonic()
         special = [(1 / 3, self._postgres), (1 / 2, self._redis), (2 / 3, self._postgres)]
-        while not self.stopping.wait(KILL_EVERY_SECONDS):
+        while not self.stopping.wait(KILL_EVERY_SECONDS) and time.monotonic() < began + self.longest_seconds:
             passed = (time.monotonic() - began) / self.seconds
             while special and passed >= special[0][0]:
                 special.pop(0)[1]()
@@ -135,9 +141,8 @@ def furnished(console: Console, receivers: Receivers) -> tuple[str, dict[str, st
     return made["token"], made["secrets"]
 
 
-def drive(console: Console, client: Client, redis_url: str, count: int) -> tuple[Chaos, float]:
-    """Send everything under chaos; returns what was killed and how long it took."""
-    chaos = Chaos(console, redis_url, count / PER_SECOND)
+def drive(chaos: Chaos, client: Client, count: int) -> float:
+    """Send everything under chaos; returns how long it took."""
     threads = [threading.Thread(target=client.work) for _ in range(SENDERS)]
     threads += [threading.Thread(target=client.offer, args=(count,)), threading.Thread(target=chaos.run)]
     began = time.monotonic()
@@ -148,7 +153,7 @@ def drive(console: Console, client: Client, redis_url: str, count: int) -> tuple
     took = time.monotonic() - began
     chaos.stopping.set()
     threads[-1].join()
-    return chaos, took
+    return took
 
 
 def received_at(receivers: Receivers) -> dict[str, float]:
@@ -227,8 +232,11 @@ def main() -> int:
     with receiving(fail=0.03, hang=0.01) as receivers, running_console(SETTINGS) as console:
         env = environment(console)
         token, secrets = furnished(console, receivers)
-        client = Client(console.url, token)
-        chaos, took = drive(console, client, env["REDIS_URL"], count)
+        chaos = Chaos(
+            console, env["REDIS_URL"], count / PER_SECOND, QUICK_CHAOS_SECONDS if report.quick else CHAOS_SECONDS
+        )
+        client = Client(console.url, token, time.monotonic() + chaos.longest_seconds + SEND_SECONDS)
+        took = drive(chaos, client, count)
         drained = drain(client, receivers, QUICK_DRAIN_SECONDS if report.quick else DRAIN_SECONDS)
         report.note(f"killed: {dict(chaos.kills)}; not a yes, sent again: {dict(client.refused)}")
         report.figure("accepted per second", len(client.acked_at) / took, "alerts/s")
