@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Count, Prefetch, Q, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from aivillage_console.accounts.models import Role
@@ -78,12 +79,15 @@ def _inbox_context(request: HttpRequest) -> dict[str, Any]:
     counts = found.aggregate(**{name: Count("id", filter=where) for name, where in TABS.items() if name != "all"},
                              all=Count("id"))  # fmt: skip
     alerts, following = _page(found, tab, request.GET.get("after", ""))
+    # Absolute, because the answer to a bulk action lives at another address.
+    base = reverse("alerts:inbox") + "?"
     kept = {key: request.GET[key] for key in ("sev", "owner", "q") if request.GET.get(key)}
-    tabs = [(name, counts[name], "?" + urlencode({**kept, "state": name})) for name in TABS]
+    tabs = [(name, counts[name], base + urlencode({**kept, "state": name})) for name in TABS]
     query = request.GET.copy()
     query.pop("fragment", None)
-    return {"tab": tab, "tabs": tabs, "alerts": alerts, "following": following, "counts": counts, "now": clock.now(),
-            "can_act": _may_respond(request), "fragment": "?" + urlencode({**query.dict(), "fragment": "table"}),
+    next_page = base + urlencode({**kept, "state": tab, "after": following})
+    return {"next_page": next_page, "tab": tab, "tabs": tabs, "alerts": alerts, "following": following, "counts": counts, "now": clock.now(),
+            "can_act": _may_respond(request), "fragment": base + urlencode({**query.dict(), "fragment": "table"}),
             "filtered": bool(kept), "severities": [s.value for s in Severity]}  # fmt: skip
 
 
