@@ -86,7 +86,8 @@ def _inbox_context(request: HttpRequest) -> dict[str, Any]:
     query = request.GET.copy()
     query.pop("fragment", None)
     next_page = base + urlencode({**kept, "state": tab, "after": following})
-    return {"next_page": next_page, "tab": tab, "tabs": tabs, "alerts": alerts, "following": following, "counts": counts, "now": clock.now(),
+    return {"next_page": next_page, "tab": tab, "tabs": tabs,
+            "alerts": alerts, "following": following, "counts": counts, "now": clock.now(),
             "can_act": _may_respond(request), "fragment": base + urlencode({**query.dict(), "fragment": "table"}),
             "filtered": bool(kept), "severities": [s.value for s in Severity]}  # fmt: skip
 
