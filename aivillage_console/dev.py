@@ -89,6 +89,7 @@ def role_environment(stage: Stage) -> dict[str, str]:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "aivillage_console.settings",
         "STATE_DIR": str(state),
+        "PUBLIC_URL": config.public_url,
         "PROMETHEUS_MULTIPROC_DIR": str(shared),
         "PYTHONUNBUFFERED": "1",
         "SUPERVISED": "1",
@@ -187,7 +188,8 @@ def _leave(number: int, _frame: object) -> None:
 
 def main() -> int:
     """Start, supervise, stop."""
-    config = env.read(os.environ)
+    port = os.environ.get("WEB_PORT") or "8000"
+    config = env.read({"PUBLIC_URL": f"http://127.0.0.1:{port}", **os.environ})
     stage = Stage(config, time.monotonic())
     config.state_path.mkdir(mode=0o711, parents=True, exist_ok=True)
     lock = lock_tree(config.state_path)

@@ -38,7 +38,7 @@ PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-class ServiceFailed(RuntimeError):  # noqa: N818
+class ServiceFailed(RuntimeError):
     """An embedded server that cannot be started here; the message says what to do."""
 
 

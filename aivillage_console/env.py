@@ -241,7 +241,8 @@ def documentation() -> str:
     rows = ["| variable | type | unit | default | what it does |", "|---|---|---|---|---|"]
     for field in dataclasses.fields(Config):
         kind = getattr(hints[field.name], "__name__", str(hints[field.name]))
-        value = field.default if field.default is not dataclasses.MISSING else ",".join(field.default_factory())  # type: ignore[misc]
+        made = field.default_factory
+        value = field.default if made is dataclasses.MISSING else ",".join(made())
         secret = " Secret: also read from the file named by `" + field.name.upper() + "_FILE`."
         text = field.metadata["description"] + (secret if field.metadata["secret"] else "")
         rows.append(f"| `{field.name.upper()}` | {kind} | {field.metadata['unit']} | `{value}` | {text} |")
