@@ -160,8 +160,10 @@ def received_at(receivers: Receivers) -> dict[str, float]:
     """Return when each alert first reached its receiver in a try it did not refuse."""
     first: dict[str, float] = {}
     for receipt in list(receivers.receipts):
-        if receipt.answer != 500:
-            first.setdefault(receipt.payload["labels"]["id"], receipt.at)
+        # The console tells of its own troubles too, such as a receiver that keeps failing.
+        name = receipt.payload.get("labels", {}).get("id")
+        if receipt.answer != 500 and name:
+            first.setdefault(name, receipt.at)
     return first
 
 
