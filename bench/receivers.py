@@ -97,8 +97,10 @@ def receiving(*, fail: float = 0.0, hang: float = 0.0) -> Iterator[Receivers]:
         listening.set()
         await stopping.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        hanging = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in hanging:
             task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
@@ -108,3 +110,4 @@ def receiving(*, fail: float = 0.0, hang: float = 0.0) -> Iterator[Receivers]:
     finally:
         loop.call_soon_threadsafe(stopping.set)
         thread.join(5)
+        loop.close()
