@@ -43,7 +43,7 @@ def _filtered(viewer: Any, state: str, severity: str, owner: str, query: str) ->
     elif owner == "nobody":
         rows = rows.filter(assignee__isnull=True)
     elif owner:
-        rows = rows.filter(assignee_id=owner)
+        rows = rows.filter(assignee__pk=owner)
     for word in query.split()[:8]:
         rows = rows.filter(_word(word))
     return rows

@@ -49,7 +49,7 @@ class Sweeper:
         self._query = f"SELECT console_now(), {', '.join(f'({watch.next_due})' for watch in watches)}"
         self._stop = threading.Event()
 
-    def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+    def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
         """End the loop after the work in hand."""
         self._stop.set()
 

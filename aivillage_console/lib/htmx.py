@@ -38,5 +38,7 @@ def redirect(request: HttpRequest, url: str) -> HttpResponse:
 def next_url(request: HttpRequest, default: str) -> str:
     """Return where `next` points if that is this console, else the default."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
-    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return wanted if safe and wanted.startswith("/") else default

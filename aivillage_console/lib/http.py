@@ -117,6 +117,7 @@ def blocked(address: Address) -> bool:
 
 
 Resolver = Callable[[str, int], Sequence[str]]
+SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -173,17 +174,20 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.ReadTimeout("the receiver took too long")
         return left
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 (the deadline decides)
         return self._inner.read(max_bytes, self._left())
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         self._inner.write(buffer, self._left())
 
     def close(self) -> None:
         self._inner.close()
 
     def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
         try:
             return _Stream(self._inner.start_tls(ssl_context, server_hostname, self._left()), self._deadline)
@@ -201,7 +205,12 @@ class _Backend(httpcore.NetworkBackend):
         self._addresses, self._deadline, self._inner = addresses, deadline, httpcore.SyncBackend()
 
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, **_: Any
+        self,
+        host: str,  # noqa: ARG002 (resolved and checked before)
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 (the deadline decides)
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore.NetworkStream:
         ends_at = min(time.monotonic() + CONNECT_SECONDS, self._deadline)
         failure: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectTimeout("no time left to connect")
@@ -209,7 +218,9 @@ class _Backend(httpcore.NetworkBackend):
             if (left := ends_at - time.monotonic()) <= 0:
                 break
             try:
-                return _Stream(self._inner.connect_tcp(address, port, left), self._deadline)
+                return _Stream(
+                    self._inner.connect_tcp(address, port, left, socket_options=socket_options), self._deadline
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure

@@ -51,7 +51,7 @@ def versions(topics: Iterable[str]) -> dict[str, int]:
         found = _versions.connection().mget([f"live:{name}" for name in names])
     except LOST:
         return {}
-    return {name: int(value or 0) for name, value in zip(names, found, strict=True)}  # type: ignore[arg-type]
+    return {name: int(value or 0) for name, value in zip(names, found, strict=True)}
 
 
 def _send(topic: str) -> None:

@@ -40,7 +40,7 @@ class AlertViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
 
     queryset = Alert.objects.all()
     serializer_class = shapes.AlertSerializer
-    permission_classes: ClassVar = [ResponderGate]
+    permission_classes = (ResponderGate,)
     filterset_class = AlertFilter
     lookup_value_regex = "[0-9]{1,18}"
 
@@ -116,7 +116,7 @@ class NotificationViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
 
     queryset = Notification.objects.all()
     serializer_class = shapes.NotificationSerializer
-    permission_classes: ClassVar = [ResponderGate]
+    permission_classes = (ResponderGate,)
     filterset_class = NotificationFilter
     lookup_value_regex = "[0-9]{1,18}"
 

@@ -32,9 +32,9 @@ class ConfiguredViewSet(
 ):
     """A thing people configure."""
 
-    permission_classes: ClassVar = [EditorGate]
+    permission_classes = (EditorGate,)
     pagination_class = ByName
-    http_method_names: ClassVar[list[str]] = ["get", "post", "patch", "delete", "head", "options"]
+    http_method_names = ["get", "post", "patch", "delete", "head", "options"]  # noqa: RUF012 (typed by the base class)
     apart: ClassVar[tuple[str, ...]] = ()
 
     def store(self, obj: Any, *, version: int | None, **apart: Any) -> Any:
@@ -137,4 +137,4 @@ class PolicyViewSet(ConfiguredViewSet):
     def store(self, obj: Policy, *, version: int | None, **apart: Any) -> Policy:
         """Save a policy and its steps."""
         saved = configuration.policy_save(obj, actor=self.actor, now=clock.now(), version=version, **apart)
-        return self.get_queryset().get(pk=saved.pk)
+        return Policy.objects.prefetch_related("steps__channels").get(pk=saved.pk)

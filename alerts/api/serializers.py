@@ -165,4 +165,3 @@ class StaleSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     fresh = FreshField()
-

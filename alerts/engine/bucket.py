@@ -12,7 +12,7 @@ class Bucket:
 
 
 def refill(bucket: Bucket, now: float, *, per_minute: float) -> Bucket:
-    """Return the bucket with the tokens that came since; it holds one minute's worth, and a clock set back adds none."""
+    """Return the bucket with the tokens that came since; it holds a minute's worth; a clock set back adds none."""
     if bucket.at is None:
         return Bucket(per_minute, now)
     gained = max(0.0, now - bucket.at) * per_minute / 60

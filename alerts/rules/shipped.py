@@ -41,7 +41,7 @@ SHIPPED: Sequence[Shipped] = (
         window_seconds=60, cooldown_seconds=300, labels={"component": "system", "category": "performance"},
         summary="Memory use of {{ $labels.host }} is {{ $value }} %",
         description="More than 90 % of the memory is in use; the kernel will soon kill a process.",
-        runbook="Find the largest processes; suspect a leak in the last change; shrink caches; raise the limit or scale.",
+        runbook="Find the largest processes; suspect a leak in the last change; shrink caches; raise the limit.",
     ),
     Shipped(
         name="disk_space_low", kind="threshold", spec=_above("disk_usage_percent.last", 90), severity="critical",

@@ -116,4 +116,4 @@ def alert_note(*, alert_id: int, version: int, actor: Actor, reason: str, now: d
     """Write a note into the alert's story."""
     if not reason.strip():
         raise NotPossible("A note needs some text.")
-    return _act(alert_id, version, actor, "note", reason, now, lambda alert: None)
+    return _act(alert_id, version, actor, "note", reason, now, lambda _: None)

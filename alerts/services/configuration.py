@@ -48,7 +48,7 @@ class Outdated(Exception):
 def described(obj: models.Model) -> dict[str, Any]:
     """Return the configured part of an object, as the audit trail keeps it."""
     facts = {field: getattr(obj, field) for field in OWN_FIELDS[type(obj)]}
-    if isinstance(obj, Policy) and obj.pk:
+    if isinstance(obj, Policy) and not obj._state.adding:
         facts["steps"] = [
             {"delay_seconds": step.delay_seconds, "channels": [channel.name for channel in step.channels.all()]}
             for step in obj.steps.prefetch_related("channels")

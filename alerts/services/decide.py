@@ -72,7 +72,7 @@ def _last_told_at(alert: Alert) -> float | None:
 
 
 def policies_for(observation: Observation) -> list[PolicyFacts]:
-    """Return the policies in order; a step of the default one without channels means every channel whose filters fit."""
+    """Return the policies in order; a channel-less step of the default one means every channel whose filters fit."""
     if observation.seen is not Seen.FIRING:
         return []
     known = pipeline.facts(observation)

@@ -14,18 +14,18 @@ NAME = "NotificationFailing"
 
 def give_up(row: Notification, error: str, *, gone: bool, now: datetime) -> None:
     """Deal with a message that failed for good; `gone` switches the channel off."""
-    if gone and row.channel_id:
+    if gone and row.channel is not None:
         because = "the receiver answered 410 Gone"
-        Channel.objects.filter(pk=row.channel_id).update(enabled=False, disabled_because=because)
+        Channel.objects.filter(pk=row.channel.pk).update(enabled=False, disabled_because=because)
     through_fallback(row, now=now)
     raise_failing(row.channel_name, error, now=now)
 
 
 def through_fallback(row: Notification, *, now: datetime) -> int:
     """Owe the message to the fallback channels, once; return to how many."""
-    if row.alert is None or row.fallback_of_id or row.kind == NotificationKind.TEST:
+    if row.alert is None or row.channel is None or row.fallback_of_id or row.kind == NotificationKind.TEST:
         return 0
-    channels = list(Channel.objects.filter(is_fallback=True, enabled=True).exclude(pk=row.channel_id))
+    channels = list(Channel.objects.filter(is_fallback=True, enabled=True).exclude(pk=row.channel.pk))
     owed.owe(
         row.alert, channels, kind=NotificationKind(row.kind), step=row.step, now=now, policy_version="fallback",
         fallback_of=row,

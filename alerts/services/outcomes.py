@@ -63,7 +63,7 @@ def _resolve_not_owed(row: Notification, alert: Alert) -> str:
     if alert.episode == row.episode and alert.repeat_no > row.repeat_no:
         return "it fired again before this was sent"
     fires = Notification.objects.filter(
-        alert=alert, episode=row.episode, channel_id=row.channel_id, kind__in=FIRES, id__lt=row.pk
+        alert=alert, episode=row.episode, channel=row.channel, kind__in=FIRES, id__lt=row.pk
     )
     # A try that was cut off, or a process that died while sending, may well have told the receiver.
     maybe = fires.filter(state="done").exists() or any(_may_have_arrived(fire) for fire in fires)
@@ -100,7 +100,7 @@ def delivered(row: Notification, sent: Sent, duration_ms: int, *, now: datetime,
             hand=hand,
         )
         if row.channel is not None and row.channel.breaker_state != BreakerState.CLOSED:
-            Channel.objects.filter(pk=row.channel_id).update(
+            Channel.objects.filter(pk=row.channel.pk).update(
                 breaker_state=BreakerState.CLOSED.value, breaker_until=None, breaker_opened=0, breaker_reset_at=now
             )
         _ring(row)
@@ -154,7 +154,7 @@ def _settle(row: Notification, fresh: Notification, error: ChannelError, now: da
 
 
 def _trip(row: Notification, error: ChannelError, now: datetime) -> None:
-    channel = Channel.objects.select_for_update().filter(pk=row.channel_id).first()
+    channel = Channel.objects.select_for_update(of=("self",)).filter(notifications=row).first()
     if channel is None or (error.permanent and error.status is not None):
         return  # A receiver that says no to one message works; only silence and its own errors trip the breaker.
     tries = DeliveryAttempt.objects.filter(channel=channel).order_by("-id")

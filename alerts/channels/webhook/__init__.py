@@ -4,6 +4,6 @@ from alerts.channels.webhook.form import problems
 from alerts.channels.webhook.send import send
 
 LABEL = "Webhook"
-SECRET_LABEL = "Signing secret (whsec_…; two separated by a space while one replaces the other)"
+SECRET_LABEL = "Signing secret (whsec_…; two separated by a space while one replaces the other)"  # noqa: S105
 
 __all__ = ["LABEL", "SECRET_LABEL", "problems", "send"]

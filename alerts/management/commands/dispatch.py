@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
     help = "Rings for due escalation steps and messages, and takes what nobody took."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until stopped."""
         watches = [
             Watch("escalate", NEXT_ESCALATION, services.escalate_due),

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     help = "Rings for due rule groups, and evaluates what nobody took."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Put the defaults in place, then run until stopped."""
         services.ensure_defaults(now=clock.now())
         Sweeper([Watch("evaluate", NEXT_GROUP, services.evaluate_due)]).run()
