@@ -95,3 +95,11 @@ def spread_rows(row_starts, row_times, row_of_series, out_times, out_series, slo
             out_series[place] = slots[s]
             place += 1
     return place
+
+
+def warm_up() -> None:
+    """Compile every kernel for the types it is called with."""
+    ints, floats, offsets = np.zeros(1, np.int64), np.zeros(1), np.zeros(2, np.int64)
+    arrange(ints, ints, floats, 1, offsets, ints.copy(), floats.copy())
+    share_rows(np.array([0, 1]), ints, ints.copy(), ints.copy())
+    spread_rows(np.array([0, 1]), ints, ints, ints.copy(), ints.copy(), ints)

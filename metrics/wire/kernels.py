@@ -25,7 +25,7 @@ def _varint(b, p, e):
     for _ in range(10):
         if p >= e:
             return value, -np.int64(1)
-        byte = U64(b[p])
+        byte = U64(b[np.uintp(p)])
         p += 1
         value |= (byte & U64(127)) << shift
         if byte < U64(128):
@@ -106,15 +106,17 @@ def count(b, counts):
 @nb.njit(inline="always")
 def _word(b, p):
     """Read eight bytes, little-endian; the caller has checked that they are there."""
+    # Unsigned, because a signed index costs a test for wrap-around, which keeps this from being one load.
+    q = np.uintp(p)
     return (
-        U64(b[p])
-        | (U64(b[p + 1]) << U64(8))
-        | (U64(b[p + 2]) << U64(16))
-        | (U64(b[p + 3]) << U64(24))
-        | (U64(b[p + 4]) << U64(32))
-        | (U64(b[p + 5]) << U64(40))
-        | (U64(b[p + 6]) << U64(48))
-        | (U64(b[p + 7]) << U64(56))
+        U64(b[q])
+        | (U64(b[q + np.uintp(1)]) << U64(8))
+        | (U64(b[q + np.uintp(2)]) << U64(16))
+        | (U64(b[q + np.uintp(3)]) << U64(24))
+        | (U64(b[q + np.uintp(4)]) << U64(32))
+        | (U64(b[q + np.uintp(5)]) << U64(40))
+        | (U64(b[q + np.uintp(6)]) << U64(48))
+        | (U64(b[q + np.uintp(7)]) << U64(56))
     )
 
 
@@ -155,7 +157,7 @@ def _siphash(b, start, end, k0, k1):
     word = U64(end - start) << U64(56)
     shift = U64(0)
     while p < end:
-        word |= U64(b[p]) << shift
+        word |= U64(b[np.uintp(p)]) << shift
         shift += U64(8)
         p += 1
     v3 ^= word
@@ -175,6 +177,22 @@ def _siphash(b, start, end, k0, k1):
 def siphash(b, k0, k1):
     """Hash a whole array."""
     return _siphash(b, np.int64(0), np.int64(b.size), k0, k1)
+
+
+@nb.njit(inline="always")
+def _same(a, p, b, q, length):
+    """Tell whether two stretches hold the same bytes; the caller has checked that they are there."""
+    whole = length - 8
+    i = np.int64(0)
+    while i <= whole:
+        if _word(a, p + i) != _word(b, q + i):
+            return False
+        i += 8
+    while i < length:
+        if a[np.uintp(p + i)] != b[np.uintp(q + i)]:
+            return False
+        i += 1
+    return True
 
 
 @nb.njit(inline="always")
@@ -214,8 +232,14 @@ def extract(
     table_low,
     table_high,
     table_id,
+    last,
+    last_start,
+    last_end,
+    last_id,
     series_start,
     series_end,
+    series_label_start,
+    series_label_end,
     series_low,
     series_high,
     series_id,
@@ -229,6 +253,8 @@ def extract(
     """Write the columns of a WriteRequest that `count` has measured; returns 0 or a negative error.
 
     A series whose labels do not lie in one run cannot be named by their bytes and is marked not cacheable.
+    `last` is an earlier request of the same sender with the runs of labels found in it: where a series begins with the
+    very bytes it had there, they are neither walked nor hashed again.
     """
     p = np.int64(0)
     end = np.int64(b.size)
@@ -263,6 +289,15 @@ def extract(
         label_end = q
         runs = np.int64(0)
         after_label = False
+        known = _FAIL
+        if series < last_id.size and last_id[series] >= 0:
+            length = last_end[series] - last_start[series]
+            if length <= p - q and _same(b, q, last, last_start[series], length):
+                known = last_id[series]
+                q += length
+                label_end = q
+                runs = np.int64(1)
+                after_label = True
         while q < p:
             field_start = q
             inner, inner_type, q = _field(b, q, p)
@@ -278,6 +313,7 @@ def extract(
                     label_start = field_start
                 label_end = q
                 after_label = True
+                known = _FAIL
                 continue
             after_label = False
             if inner_type != 2 or inner != 2:
@@ -305,11 +341,15 @@ def extract(
             sample_time[samples] = np.int64(time)
             sample_bits[samples] = bits
             samples += 1
-        low, high = _siphash(b, label_start, label_end, k0, k1)
-        series_low[series] = low
-        series_high[series] = high
+        series_label_start[series] = label_start
+        series_label_end[series] = label_end
         series_cacheable[series] = runs == 1
-        series_id[series] = _lookup(low, high, table_low, table_high, table_id) if runs == 1 else _FAIL
+        if known < 0:
+            low, high = _siphash(b, label_start, label_end, k0, k1)
+            series_low[series] = low
+            series_high[series] = high
+            known = _lookup(low, high, table_low, table_high, table_id) if runs == 1 else _FAIL
+        series_id[series] = known
         series += 1
     return np.int64(0)
 
@@ -341,3 +381,18 @@ def json_shape(b):
             nodes += 1
         p += 1
     return deepest, nodes
+
+
+def warm_up() -> None:
+    """Compile every kernel for the types it is called with."""
+    body = np.frombuffer(b"\x0a\x00", np.uint8)
+    key = U64(1)
+    low, high, ids = np.zeros(2, U64), np.zeros(2, U64), np.full(2, -1, np.int64)
+    ints, words, flags = np.zeros(1, np.int64), np.zeros(1, U64), np.zeros(1, np.bool_)
+    count(body, np.zeros(COUNTS, np.int64))
+    siphash(body, key, key)
+    insert(words, words, ints, low, high, ids)
+    last = (body, ints[:0], ints[:0], ints[:0])
+    series = (ints, ints, ints, ints, words, words, ints, flags)
+    extract(body, key, key, low, high, ids, *last, *series, ints, ints, words, ints, ints)
+    json_shape(body)

@@ -31,6 +31,8 @@ class WriteColumns:
     raw: bytes
     series_start: Ints
     series_end: Ints
+    label_start: Ints
+    label_end: Ints
     series_low: npt.NDArray[np.uint64]
     series_high: npt.NDArray[np.uint64]
     series_ids: Ints
@@ -89,6 +91,8 @@ def decode(raw: bytes, table: SeriesTable) -> WriteColumns:
         raw=raw,
         series_start=np.empty(series, np.int64),
         series_end=np.empty(series, np.int64),
+        label_start=np.empty(series, np.int64),
+        label_end=np.empty(series, np.int64),
         series_low=np.empty(series, np.uint64),
         series_high=np.empty(series, np.uint64),
         series_ids=np.empty(series, np.int64),
@@ -101,7 +105,7 @@ def decode(raw: bytes, table: SeriesTable) -> WriteColumns:
         exemplars=exemplars,
         histograms=histograms,
     )
-    known = table.columns
+    known, last = table.columns, table.recent.find(raw)
     _check(
         kernels.extract(
             data,
@@ -109,8 +113,14 @@ def decode(raw: bytes, table: SeriesTable) -> WriteColumns:
             known.low,
             known.high,
             known.ids,
+            last.data,
+            last.label_start,
+            last.label_end,
+            last.ids,
             columns.series_start,
             columns.series_end,
+            columns.label_start,
+            columns.label_end,
             columns.series_low,
             columns.series_high,
             columns.series_ids,
@@ -122,6 +132,8 @@ def decode(raw: bytes, table: SeriesTable) -> WriteColumns:
             columns.metadata_end,
         )
     )
+    if not np.array_equal(last.ids, columns.series_ids):
+        table.recent.remember(raw, columns.label_start, columns.label_end, columns.series_ids)
     return columns
 
 

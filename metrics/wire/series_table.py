@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,64 @@ def _columns(capacity: int) -> TableColumns:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """An earlier request: its bytes, where the labels of each series lie in them, and the ids these have."""
+
+    data: npt.NDArray[np.uint8]
+    label_start: Ints
+    label_end: Ints
+    ids: Ints
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds."""
+        return self.data.nbytes + 3 * self.ids.nbytes
+
+
+NOTHING_RECENT = Recent(np.frombuffer(b"\0", np.uint8), *(np.empty(0, np.int64) for _ in range(3)))
+
+
+class RecentRequests:
+    """Requests of senders that send the same series in the same order again, found by their first bytes."""
+
+    KEY_BYTES = 48
+
+    def __init__(self, *, max_bytes: int = 24 << 20) -> None:
+        """Start empty."""
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._found: OrderedDict[bytes, Recent] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, raw: bytes) -> Recent:
+        """Return the request that began as this one does."""
+        return self._found.get(raw[: self.KEY_BYTES], NOTHING_RECENT)
+
+    def remember(self, raw: bytes, label_start: Ints, label_end: Ints, ids: Ints) -> None:
+        """Keep a request in which every series was known."""
+        if not ids.size or bool((ids < 0).any()):
+            return
+        recent = Recent(np.frombuffer(raw, np.uint8), label_start, label_end, ids.copy())
+        with self._lock:
+            self._drop(raw[: self.KEY_BYTES])
+            self._found[raw[: self.KEY_BYTES]] = recent
+            self._bytes += recent.nbytes
+            while self._bytes > self._max_bytes:
+                self._drop(next(iter(self._found)))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._found.clear()
+            self._bytes = 0
+
+    def _drop(self, key: bytes) -> None:
+        old = self._found.pop(key, None)
+        if old is not None:
+            self._bytes -= old.nbytes
+
+
 class SeriesTable:
     """Open-addressed hash table that readers use without a lock.
 
@@ -40,6 +99,7 @@ class SeriesTable:
         self.key = (np.uint64(secrets.randbits(64)), np.uint64(secrets.randbits(64)))
         self.columns = _columns(capacity)
         self.count = 0
+        self.recent = RecentRequests()
         self._smallest = capacity
         self._max_series = max_series
         self._lock = threading.Lock()
@@ -57,6 +117,7 @@ class SeriesTable:
         with self._lock:
             self.columns = _columns(self._smallest)
             self.count = 0
+            self.recent.clear()
 
     def _make_room(self, more: int) -> None:
         if self.count + more > self._max_series:

@@ -33,10 +33,12 @@ def test_any_bytes_give_columns_or_an_error(raw: bytes):
         columns = remote_write.decode(raw, TABLE)
         remote_write.metadata(columns)
     except WireError as error:
-        assert "WriteRequest" in str(error)
-        return
-    assert columns.sample_series.size == columns.values.size
-    assert bool((columns.series_end <= len(raw)).all())
+        told = str(error)
+    else:
+        told = "WriteRequest"
+        assert columns.sample_series.size == columns.values.size
+        assert bool((columns.series_end <= len(raw)).all())
+    assert "WriteRequest" in told
 
 
 @settings(deadline=None, max_examples=300)
@@ -102,3 +104,49 @@ def test_the_shape_of_json_is_never_underrated(text: object):
     deepest, nodes = kernels.json_shape(np.frombuffer(json.dumps(text).encode(), np.uint8))
     assert deepest == depth(text)
     assert nodes >= 1
+
+
+def _remembering() -> tuple[SeriesTable, bytes]:
+    table = SeriesTable()
+    raw = write_request(*(({"__name__": "up", "i": f"{i:03d}" * 9}, [(i, 1.0)]) for i in range(9))).SerializeToString()
+    first = remote_write.decode(raw, table)
+    table.add(first.series_low, first.series_high, np.arange(9))
+    remote_write.decode(raw, table)
+    assert table.recent.find(raw).ids.tolist() == list(range(9))
+    return table, raw
+
+
+def test_a_request_like_an_earlier_one_gets_the_same_ids_and_its_own_samples():
+    table, raw = _remembering()
+    newer = write_request(*(({"__name__": "up", "i": f"{i:03d}" * 9}, [(i + 50, 2.0 + i)]) for i in range(9)))
+    columns = remote_write.decode(newer.SerializeToString(), table)
+    assert columns.series_ids.tolist() == list(range(9))
+    assert columns.timestamps_ms.tolist() == list(range(50, 59))
+    assert columns.values.tolist() == [2.0 + i for i in range(9)]
+    assert table.recent.find(raw).ids.size == 9
+
+
+@settings(deadline=None, max_examples=300)
+@given(at=st.integers(0, 10_000), byte=st.integers(0, 255))
+def test_a_request_that_differs_in_one_byte_from_an_earlier_one_is_read_as_if_there_were_none(at: int, byte: int):
+    table, raw = _remembering()
+    other = bytearray(raw)
+    other[at % len(raw)] = byte
+    blank = SeriesTable()
+    blank.key, blank.columns = table.key, table.columns
+    outcomes = []
+    for one in (table, blank):
+        try:
+            read = remote_write.decode(bytes(other), one)
+            outcomes.append((read.series_ids.tolist(), read.timestamps_ms.tolist(), read.values.tobytes()))
+        except WireError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_label_added_behind_remembered_ones_is_another_series():
+    table, raw = _remembering()
+    longer = write_request(({"__name__": "up", "i": "000" * 9, "j": "x"}, [(1, 1.0)])).SerializeToString()
+    recent = table.recent.find(raw)
+    table.recent.remember(longer, recent.label_start, recent.label_end, recent.ids)
+    assert remote_write.decode(longer, table).series_ids.tolist() == [-1]
