@@ -1,6 +1,7 @@
 """Celery's doors. A task carries no payload, works at most 20 s, and rings again if work remains."""
 
-from aivillage_console.celery import app
+from celery import current_app as app
+
 from aivillage_console.lib import clock, doorbell
 from alerts import services
 

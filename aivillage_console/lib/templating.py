@@ -34,6 +34,10 @@ class Values:
     extra: Mapping[str, str] | None = None
 
 
+def _plain(value: float) -> str:
+    return f"{value:.15g}" if value.is_integer() else f"{value:.4g}"
+
+
 def _scaled(value: float, base: float, units: tuple[str, ...]) -> str:
     size, step = value, 0
     while abs(size) >= base and step < len(units) - 1:
@@ -64,7 +68,7 @@ def _value(inside: re.Match[str], values: Values) -> str | float:
         return values.labels.get(label, "")
     if name := inside["name"]:
         return (values.extra or {}).get(name, "")
-    return math.nan if values.value is None else values.value
+    return "" if values.value is None else float(values.value)
 
 
 def _parsed(hole: str) -> re.Match[str]:
@@ -82,7 +86,7 @@ def _filled(hole: str, values: Values) -> str:
     inside = _parsed(hole)
     found = _value(inside, values)
     if inside["format"] is None:
-        return found if isinstance(found, str) else f"{found:.12g}"
+        return found if isinstance(found, str) else _plain(found)
     try:
         return FORMATS[inside["format"]](float(found))
     except (ValueError, OverflowError):
@@ -99,8 +103,14 @@ def validate(text: str) -> None:
         raise BadTemplate("a {{ is not closed, or one stands inside another")
 
 
+def _filled_or_left(hole: re.Match[str], values: Values) -> str:
+    try:
+        return _filled(hole[1], values)
+    except BadTemplate:
+        return hole[0]
+
+
 def render(text: str, values: Values) -> str:
-    """Return the text with its holes filled, cut at 64 KB."""
-    validate(text)
-    filled = HOLE.sub(lambda hole: _filled(hole[1], values), text)
+    """Return the text with its holes filled, cut at 64 KB; a hole `validate` would refuse stays as it stands."""
+    filled = HOLE.sub(lambda hole: _filled_or_left(hole, values), text[:MAX_BYTES])
     return filled.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")

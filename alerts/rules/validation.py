@@ -7,6 +7,7 @@ from typing import Any
 
 from promql_parser import parse
 
+from aivillage_console.lib import templating
 from alerts.engine.severity import SYNONYMS
 from alerts.engine.threshold import BadThreshold
 from alerts.rules.queries import compiled_spec
@@ -25,6 +26,7 @@ def rule_problems(fields: Mapping[str, Any]) -> dict[str, str]:
     found = _map_problems("labels", fields.get("labels", {})) | _map_problems(
         "annotations", fields.get("annotations", {})
     )
+    found |= _template_problems(fields.get("annotations", {})) if "annotations" not in found else {}
     if str(fields.get("severity", "medium")).lower() not in SYNONYMS:
         found["severity"] = "Use critical, high, medium or low."
     if not str(fields.get("name", "x")).strip():
@@ -60,6 +62,15 @@ def _query_problems(query: str) -> dict[str, str]:
         parse(query)
     except ValueError as error:
         return {"spec": f"expr: {error}"}
+    return {}
+
+
+def _template_problems(annotations: Mapping[str, str]) -> dict[str, str]:
+    for name, text in annotations.items():
+        try:
+            templating.validate(text)
+        except templating.BadTemplate as error:
+            return {"annotations": f"{name}: {error}"}
     return {}
 
 

@@ -9,11 +9,11 @@ import structlog
 from django.db import transaction
 
 from aivillage_console.lib import clock, outbox
+from aivillage_console.lib.templating import Values, render
 from alerts.engine import rules as engine
 from alerts.engine.episodes import Seen
 from alerts.engine.fingerprint import fingerprint
 from alerts.engine.states import RuleStateName, Severity
-from alerts.engine.template import render
 from alerts.engine.threshold import Compiled
 from alerts.measures import EVALUATION_LAG, EVALUATION_SECONDS, EVALUATIONS, WORK
 from alerts.models import Rule, RuleGroup, RuleState
@@ -164,9 +164,10 @@ def _observation(
     rule: Rule, state: RuleState, seen: Seen, query: Compiled | None, evidence: Mapping[str, object], reason: str = ""
 ) -> Observation:
     texts = {"description": rule.description, **rule.annotations}
+    known = Values(state.labels, state.last_value, {"rule": rule.name, "severity": rule.severity})
     return Observation(
         name=rule.name, labels=state.labels, seen=seen, severity=rule.severity, value=state.last_value,
-        annotations={k: render(v, value=state.last_value, labels=state.labels) for k, v in texts.items() if v},
+        annotations={key: render(text, known) for key, text in texts.items() if text},
         threshold=query.threshold if query and query.operator else None,
         evidence=evidence, rule_id=rule.pk, cooldown_seconds=rule.cooldown_seconds, reason=reason,
     )  # fmt: skip

@@ -14,7 +14,6 @@ from alerts.engine.retry import Verdict
 from alerts.engine.rules import Standing, Timers
 from alerts.engine.severity import severity_from, with_original
 from alerts.engine.states import AlertState, BreakerState, RuleStateName, Severity
-from alerts.engine.template import render
 from alerts.engine.threshold import BadThreshold, compile_threshold, sides_of
 
 
@@ -200,12 +199,6 @@ def test_a_storm_is_folded_from_the_fifty_first_message() -> None:
     assert not storm.judge(told_in_window=49, now=5).folded
     verdict = storm.judge(told_in_window=50, now=65)
     assert (verdict.folded, verdict.summary_at) == (True, 120)
-
-
-def test_a_template_fills_values_and_labels_and_nothing_else() -> None:
-    text = "{{ $labels.host }} at {{ $value | humanize }} {{7*7}} {{ $labels.none }}{{ $labels.__class__ }}"
-    assert render(text, value=91.23456, labels={"host": "a"}) == "a at 91.23 {{7*7}} "
-    assert render("{{$value}}", value=None, labels={}) == ""
 
 
 class EpisodeMachine(RuleBasedStateMachine):
