@@ -8,7 +8,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import TextIO
 
 from aivillage_console import env
-from aivillage_console.embedded import PostgresServer, Server, ServiceFailed, ValkeyServer, die_with_parent
+from aivillage_console.embedded import PostgresServer, Server, ServiceFailed, ValkeyServer
+from aivillage_console.forking import preload
 from aivillage_console.supervision import Role, Supervisor, say
 
 QUEUES = "detect,evaluate,escalate,dispatch,sync,maintain"
@@ -32,6 +32,7 @@ class Stage:
     servers: list[Server] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     link: str = ""
+    preloaded: bool = False
     ready: bool = False
 
 
@@ -122,34 +123,41 @@ def start_servers(stage: Stage) -> None:
     private_file(state / "local.env", "".join(f"{name}={value}\n" for name, value in found.items()))
 
 
+def load(stage: Stage) -> bool:
+    """Load what the roles share, where forks of a loaded process are safe; tell whether it was done."""
+    if sys.platform != "linux":
+        return False
+    os.chdir(env.BASE_DIR)
+    preload(stage.environment)
+    return True
+
+
 def prepare(stage: Stage) -> None:
-    """Migrate and fetch the one-time link, in a process of its own so that this one stays small."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", "prepare"],
-        cwd=env.BASE_DIR,
-        env={**stage.environment, "ROLE": "prepare"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-        preexec_fn=die_with_parent(),
-    )
-    if done.returncode:
-        raise SystemExit("The database could not be prepared; the reason is above.")
+    """Migrate and fetch the one-time link, in a process of its own: this one must never hold a connection."""
+    supervisor = Supervisor([], [], stage.environment, env.BASE_DIR, preloaded=stage.preloaded)
+    role = Role("prepare", ["manage.py", "prepare"])
+    supervisor.start(role)
+    process = role.process
+    if process is None or process.stdout is None:
+        raise SystemExit("The process that prepares the database did not start.")
+    os.set_blocking(process.stdout.fileno(), True)
+    lines = process.stdout.read().decode(errors="replace").splitlines()
+    if process.wait():
+        raise SystemExit("\n".join([*lines, "The database could not be prepared; the reason is above."]))
     stage.environment["CONSOLE_COLLECTOR_TOKEN_FILE"] = str(stage.config.state_path / "collector_token")
-    stage.link = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+    stage.link = next((line for line in lines if "/sign-in/" in line), "")
 
 
 def roles(config: env.Config) -> list[Role]:
     """Return the roles in the order they stop: who makes work, who does it, who shows it."""
-    python, address = sys.executable, config.bind_address
-    manage = [python, "manage.py"]
+    address, manage = config.bind_address, ["manage.py"]
     # Root is no danger here: only JSON is accepted, so the warning Celery has for it does not apply.
-    celery = [python, "-W", "ignore:You're running the worker", "-m", "celery", "-q", "-A", "aivillage_console.celery"]
+    celery = ["-W", "ignore:You're running the worker", "-m", "celery", "-q", "-A", "aivillage_console.celery"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     worker = [*celery, "worker", "-P", "threads", "-c", str(config.worker_threads), "-Q", QUEUES, *quiet]
-    web = [python, "-m", "granian", "--interface", "wsgi", "--host", address, "--port", str(config.web_port)]
+    web = ["-m", "granian", "--interface", "wsgi", "--host", address, "--port", str(config.web_port)]
     web += ["--workers", "1", "--blocking-threads", str(config.web_threads), "--no-ws", "--log-level", "warning"]
-    sockets = [python, "-m", "uvicorn", "--lifespan", "off", "--no-access-log", "--log-level", "warning"]
+    sockets = ["-m", "uvicorn", "--lifespan", "off", "--no-access-log", "--log-level", "warning"]
     sockets += ["--host", address, "--port", str(config.sockets_port), "aivillage_console.asgi:application"]
     return [
         Role("beat", [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"]),
@@ -201,9 +209,12 @@ def main() -> int:
         stage.environment = role_environment(stage)
         start_servers(stage)
         say("console", f"services up after {time.monotonic() - stage.began_at_seconds:.1f} s")
+        stage.preloaded = load(stage)
         prepare(stage)
         say("console", f"database ready after {time.monotonic() - stage.began_at_seconds:.1f} s")
-        supervisor = Supervisor(roles(config), stage.servers, stage.environment, env.BASE_DIR)
+        supervisor = Supervisor(
+            roles(config), stage.servers, stage.environment, env.BASE_DIR, preloaded=stage.preloaded
+        )
         supervisor.run(lambda: announce(stage))
     except ServiceFailed as error:
         raise SystemExit(str(error)) from error

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aivillage_console.embedded import Server, ServiceFailed, die_with_parent
+from aivillage_console.forking import ForkedProcess, fork
 
 STOP_SECONDS = 10.0
 BACKOFF_FIRST_SECONDS = 0.2
@@ -30,9 +31,9 @@ class Role:
     """One process of the console."""
 
     name: str
-    command: Sequence[str]
+    command: Sequence[str]  # what follows `python`
     memory_limit_bytes: int = 0  # 0: no limit
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    process: subprocess.Popen[bytes] | ForkedProcess | None = field(default=None, init=False)
     started_at_seconds: float = field(default=0.0, init=False)
     restart_at_seconds: float = field(default=0.0, init=False)
     backoff_seconds: float = field(default=BACKOFF_FIRST_SECONDS, init=False)
@@ -50,8 +51,15 @@ class Supervisor:
     """Owns the roles and the embedded servers."""
 
     def __init__(
-        self, roles: Sequence[Role], servers: Sequence[Server], environment: dict[str, str], directory: Path
+        self,
+        roles: Sequence[Role],
+        servers: Sequence[Server],
+        environment: dict[str, str],
+        directory: Path,
+        *,
+        preloaded: bool = False,
     ) -> None:
+        self.preloaded = preloaded
         self.roles = list(roles)
         self.servers = list(servers)
         self.environment = environment
@@ -61,21 +69,32 @@ class Supervisor:
         self.watching_at_seconds = 0.0
 
     def start(self, role: Role) -> None:
-        """Start one role."""
-        role.process = subprocess.Popen(  # noqa: S603
-            role.command,
-            cwd=self.directory,
-            env={**self.environment, "ROLE": role.name},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread, and prctl is loaded
-        )
+        """Start one role: as a fork of this process where it is preloaded, else as a program of its own."""
+        environment = {**self.environment, "ROLE": role.name}
+        if self.preloaded:
+            role.process = fork(role.command, environment, role=role.name, close=self._drop)
+        else:
+            role.process = subprocess.Popen(  # noqa: S603
+                [sys.executable, *role.command],
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread, and prctl is loaded
+            )
         role.started_at_seconds, role.restart_at_seconds = time.monotonic(), 0.0
         if role.process.stdout:
             os.set_blocking(role.process.stdout.fileno(), False)
             self.selector.register(role.process.stdout, selectors.EVENT_READ, role)
+
+    def _drop(self) -> None:
+        """Close, in a forked child, what belongs to this process alone."""
+        files = [key.fileobj for key in self.selector.get_map().values()]
+        self.selector.close()
+        for file in files:
+            file.close()  # type: ignore[union-attr]
 
     def run(self, each_turn: Callable[[], None]) -> None:
         """Keep everything running until a signal asks to stop; `each_turn` is called after each wake-up."""
@@ -141,7 +160,7 @@ class Supervisor:
     def _look_after(self, role: Role) -> None:
         now = time.monotonic()
         if role.process is not None and role.process.poll() is not None:
-            code = role.process.returncode
+            code = role.process.wait()
             self._close_output(role)
             # SIGKILL comes from outside (a person, the kernel short of memory): the process is not to blame for it.
             if now - role.started_at_seconds > STEADY_SECONDS or code == -signal.SIGKILL:

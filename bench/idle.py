@@ -4,19 +4,20 @@ Proportional set size counts a page shared by n processes as 1/n in each, so the
 The console watches its host meanwhile: idle means that nobody else sends and nobody looks.
 """
 
+import contextlib
 import time
 from collections import defaultdict
 from pathlib import Path
 
 import psutil
 
+from aivillage_observability.processes import role_of
 from bench.harness import Console, Report, report_from_arguments, running_console
 
 SETTLE_SECONDS = {True: 10.0, False: 60.0}
 WATCH_SECONDS = {True: 30.0, False: 240.0}
 MEMORY_GOAL_MB = 900.0
 CPU_GOAL_PERCENT = 5.0
-ROLES = ("postgres", "valkey", "granian", "uvicorn", "celery", "evaluate", "dispatch", "compact", "collect", "dev")
 
 
 def pss_mb(process: psutil.Process) -> float:
@@ -40,22 +41,12 @@ def cpu_seconds(processes: list[psutil.Process]) -> float:
     return total
 
 
-def role_of(process: psutil.Process) -> str:
-    """Name the role of a process by its command line."""
-    try:
-        words = " ".join(process.cmdline()) or process.name()
-    except psutil.NoSuchProcess:
-        return "ended"
-    if "celery" in words:
-        return "beat" if " beat" in words else "worker"
-    return next((role for role in ROLES if role in words), process.name())
-
-
 def memory_by_role(console: Console) -> dict[str, float]:
     """Return proportional set size by role, in MB."""
     rows: dict[str, float] = defaultdict(float)
     for process in console.tree():
-        rows[role_of(process)] += pss_mb(process)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            rows["supervisor" if process.pid == console.process.pid else role_of(process)] += pss_mb(process)
     return dict(sorted(rows.items(), key=lambda row: -row[1]))
 
 

@@ -9,18 +9,19 @@ from typing import Any
 
 import psutil
 
+from aivillage_observability.processes import role_of
 from bench.harness import TREE, Console
 
 SERVERS = ("postgres", "valkey-server")
 
 
 def by_role(console: Console) -> dict[str, list[psutil.Process]]:
-    """Return the processes below the supervisor: by their ROLE, and the two servers by their names."""
+    """Return the processes below the supervisor: by role, and the two servers by their names."""
     found: dict[str, list[psutil.Process]] = {}
     for process in console.tree()[1:]:
         with suppress(psutil.Error):
             name = process.name()
-            role = name if name in SERVERS else process.environ().get("ROLE", name)
+            role = name if name in SERVERS else role_of(process)
             found.setdefault(role, []).append(process)
     return found
 
@@ -35,12 +36,11 @@ def kill(processes: list[psutil.Process]) -> int:
     return killed
 
 
-def environment(console: Console, role: str = "web") -> dict[str, str]:
-    """Return the environment of a role: its database, its broker and its secret key."""
-    for process in by_role(console).get(role, []):
-        with suppress(psutil.Error):
-            return dict(process.environ())
-    raise RuntimeError(f"the console runs no process with the role {role!r}")
+def environment(console: Console) -> dict[str, str]:
+    """Return the environment of the roles: what the supervisor was given, and what it left for its neighbours."""
+    lines = (console.root / "local.env").read_text().splitlines()
+    found = dict(line.split("=", 1) for line in lines)
+    return {**psutil.Process(console.process.pid).environ(), **found}
 
 
 def furnish(env: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, Any]:

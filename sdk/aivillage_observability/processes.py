@@ -7,13 +7,14 @@ from contextlib import suppress
 import psutil
 
 ROLE_VARIABLE = "ROLE"
+TITLE_PREFIX = "aivillage-console: "
 
 
 def resident_by_role(root_pid: int) -> Callable[[], Mapping[str, int]]:
-    """Return a reader that adds up resident memory below `root_pid` by the environment variable ROLE.
+    """Return a reader that adds up resident memory below `root_pid` by its title or the environment variable ROLE.
 
-    A process without one goes by the name of its program. The role of a process is read once: an environment does not
-    change, and reading it is the costly part.
+    A process without either goes by the name of its program. The role of a process is read once: neither changes,
+    and reading them is the costly part.
     """
     roles: dict[tuple[int, float], str] = {}
 
@@ -37,6 +38,8 @@ def resident_by_role(root_pid: int) -> Callable[[], Mapping[str, int]]:
 
 
 def role_of(process: psutil.Process) -> str:
-    """Return the role a process was started for, else the name of its program."""
-    role = process.environ().get(ROLE_VARIABLE, "")
-    return role or process.name()
+    """Return the role a process shows in its title or was started for, else the name of its program."""
+    title = (process.cmdline() or [""])[0]
+    if title.startswith(TITLE_PREFIX):
+        return title.removeprefix(TITLE_PREFIX).strip()
+    return process.environ().get(ROLE_VARIABLE, "") or process.name()

@@ -1,0 +1,15 @@
+"""What a process becomes when it takes a role after Django was set up: its name in logs and in PostgreSQL."""
+
+from django.conf import settings
+from django.db import connections
+
+from aivillage_console import env, logs
+
+
+def take(role: str) -> None:
+    """Give this process its role; what the environment has gained since it was loaded is read again."""
+    settings.CONFIG = env.read({**env.environment(), "ROLE": role})
+    settings.LOGGING = {**settings.LOGGING, "role": role}
+    logs.configure(settings.LOGGING)
+    for database in connections.databases.values():
+        database["OPTIONS"]["application_name"] = f"console-{role}"
