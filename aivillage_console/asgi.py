@@ -23,7 +23,9 @@ application = ProtocolTypeRouter(
         "http": no_http,
         # Consumers import models, so they are loaded by name once Django stands.
         "websocket": OriginValidator(
-            SessionMiddlewareStack(URLRouter(import_string("aivillage_console.accounts.consumers.websocket_urlpatterns"))),
+            SessionMiddlewareStack(
+                URLRouter(import_string("aivillage_console.accounts.consumers.websocket_urlpatterns"))
+            ),
             import_string("aivillage_console.accounts.consumers.allowed_origins")(),
         ),
     },

@@ -37,9 +37,7 @@ class Config:
     public_url: str = setting(
         "Address people and receivers see; https switches Secure and HSTS on.", default="http://127.0.0.1:8000"
     )
-    sockets_url: str = setting(
-        "Origin of the web sockets; empty: the host of PUBLIC_URL on SOCKETS_PORT.", default=""
-    )
+    sockets_url: str = setting("Origin of the web sockets; empty: the host of PUBLIC_URL on SOCKETS_PORT.", default="")
     allowed_hosts: list[str] = setting(
         "Host names answered besides the host of PUBLIC_URL.", default=["localhost", "127.0.0.1", "[::1]"], unit="list"
     )
@@ -81,9 +79,7 @@ class Config:
     metrics_allowed_addresses: list[str] = setting(
         "Networks that may read /metrics without a scrape token, besides loopback.", default=[], unit="CIDR list"
     )
-    metrics_scrape_token: str = setting(
-        "Bearer token that may read /metrics from anywhere.", default="", secret=True
-    )
+    metrics_scrape_token: str = setting("Bearer token that may read /metrics from anywhere.", default="", secret=True)
     outbound_allowed: list[str] = setting(
         "Private or plain-http destinations channels may reach, as CIDR:port (`*` for any port).",
         default=[],

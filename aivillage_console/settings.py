@@ -20,12 +20,13 @@ CSRF_TRUSTED_ORIGINS = [CONFIG.public_url]
 
 INSTALLED_APPS = [
     "django.contrib.auth",
+    "django_celery_beat",
     "aivillage_console",
     "aivillage_console.accounts",
     "metrics",
     "alerts",
     "servestatic.runserver_nostatic",
-    "django.contrib.admin",
+    "aivillage_console.accounts.admin_site.ConsoleAdminConfig",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -35,7 +36,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_filters",
     "django_htmx",
-    "django_celery_beat",
     "django_prometheus",
     "channels",
     "axes",
@@ -119,6 +119,7 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 12 * 3600
@@ -182,6 +183,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["aivillage_console.accounts.permissions.Gate"],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "RuleKindEnum": "alerts.models.rules.RuleKind",
+        "TokenKindEnum": "aivillage_console.accounts.models.TokenKind",
+        "NotificationKindEnum": "alerts.engine.states.NotificationKind",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -14,7 +14,7 @@ import pytest
 from aivillage_console.embedded import PostgresServer, Server, ValkeyServer
 
 PREFIX = "aivillage-test-"
-SECRET_KEY = "tests-only-" + "0123456789" * 5  # noqa: S105
+SECRET_KEY = "tests-only-" + "0123456789" * 5
 
 
 def _alive(pid: int) -> bool:

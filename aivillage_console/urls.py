@@ -2,14 +2,13 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-
-from aivillage_console import home, probes
-from alerts.views import notifications
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from aivillage_console import home, probes
 from aivillage_console.accounts.api import router as accounts_router
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
+from alerts.views import notifications
 
 handler400 = home.bad_request
 handler403 = home.forbidden

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
 from rest_framework.serializers import Serializer
@@ -61,3 +62,25 @@ class ConsoleViewSet(GenericViewSet[Any]):
         elif isinstance(exc, Refused):
             exc = exceptions.ValidationError({exc.field or "detail": [str(exc)]})
         return super().handle_exception(exc)
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """How a token is shown in the OpenAPI document."""
+
+    target_class = "aivillage_console.accounts.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002
+        """Return the security scheme."""
+        return {"type": "http", "scheme": "bearer", "description": "A token of the console: obs_…"}
+
+
+class BrowserScheme(OpenApiAuthenticationExtension):
+    """How the session of a signed-in person is shown in the OpenAPI document."""
+
+    target_class = "aivillage_console.accounts.authentication.BrowserAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002
+        """Return the security scheme."""
+        return {"type": "apiKey", "in": "cookie", "name": "session", "description": "Needs the CSRF header to write."}
