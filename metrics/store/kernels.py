@@ -1,4 +1,3 @@
-# mypy: ignore-errors - numba types these functions when it compiles them
 """Compiled loops of the store; each has a plain reference in the tests."""
 
 import numba as nb

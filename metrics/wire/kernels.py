@@ -1,4 +1,3 @@
-# mypy: ignore-errors - numba types these functions when it compiles them
 """Compiled walks over hostile bytes; every read is preceded by a check of the bytes that are left.
 
 The remote-write layout they walk (protobuf, wire types in brackets):
