@@ -104,6 +104,9 @@ class Config:
     )
     sweepers_enabled: bool = setting("Evaluator and dispatcher also sweep, not only ring.", default=True)
     celery_enabled: bool = setting("Ring Celery for due work; without it the sweepers do all.", default=True)
+    unknown_expires_seconds: int = setting(
+        "An alert whose data never comes back resolves, cause expired, after this.", default=86_400, unit="seconds"
+    )
     storm_control_enabled: bool = setting("Fold a storm of notifications into digests.", default=True)
     worker_threads: int = setting("Threads of the Celery worker.", default=4)
     worker_memory_bytes: int = setting(

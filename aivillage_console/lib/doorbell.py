@@ -7,12 +7,14 @@ from typing import Literal
 import structlog
 from celery import Celery
 from django.conf import settings
-from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from aivillage_console.lib import aftercommit
+
 Kind = Literal["evaluate", "escalate", "dispatch"]
-SILENT_SECONDS = 5.0
+SILENT_SECONDS = 10.0
+TIMEOUT_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
@@ -27,12 +29,18 @@ def _broker() -> Celery:
     # An application of its own: the roof's may not be imported from here, and only the broker's address is needed.
     app = Celery("doorbell", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
+    # A broker that hangs must hold up no commit for longer than this.
+    app.conf.broker_transport_options = {
+        **app.conf.broker_transport_options,
+        "socket_timeout": TIMEOUT_SECONDS,
+        "socket_connect_timeout": TIMEOUT_SECONDS,
+    }
     return app
 
 
 def ring(kind: Kind) -> None:
-    """Send the task of that kind once the transaction is committed."""
-    transaction.on_commit(functools.partial(ring_now, kind), robust=True)
+    """Send the task of that kind once the transaction is committed; a transaction rings each kind once."""
+    aftercommit.gather(f"doorbell:{kind}", kind, lambda _: ring_now(kind))
 
 
 def ring_now(kind: Kind) -> bool:

@@ -5,25 +5,29 @@ or finds itself stale and asks by HTTP.
 """
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
 import redis
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db import transaction
+
+from aivillage_console.lib import aftercommit
 
 log = structlog.get_logger(__name__)
 LOST = (redis.RedisError, OSError, asyncio.TimeoutError)
 KEPT_SECONDS = 86_400
 TIMEOUT_SECONDS = 1.0
+SILENT_SECONDS = 5.0
 
 
 class _Versions:
     """The counters in Redis, connected on first use."""
 
     client: redis.Redis | None = None
+    silent_until = 0.0  # A Redis that hangs is left alone for a while, so that it slows no commit.
 
     def connection(self) -> redis.Redis:
         if self.client is None:
@@ -54,17 +58,28 @@ def versions(topics: Iterable[str]) -> dict[str, int]:
     return {name: int(value or 0) for name, value in zip(names, found, strict=True)}
 
 
-def _send(topic: str) -> None:
+def _send(topics: Sequence[str]) -> None:
+    if time.monotonic() < _versions.silent_until:
+        return
     try:
-        client = _versions.connection()
-        version = client.incr(f"live:{topic}")
-        client.expire(f"live:{topic}", KEPT_SECONDS)
-        layer = get_channel_layer()
-        async_to_sync(layer.group_send)(group(topic), {"type": "live.ring", "topic": topic, "version": version})
+        with _versions.connection().pipeline(transaction=False) as pipe:
+            for topic in topics:
+                pipe.incr(f"live:{topic}")
+                pipe.expire(f"live:{topic}", KEPT_SECONDS)
+            counted = pipe.execute()[::2]
+        async_to_sync(_tell)(dict(zip(topics, counted, strict=True)))
     except LOST as error:
-        log.warning("live_ring_lost", topic=topic, error=type(error).__name__)
+        _versions.silent_until = time.monotonic() + SILENT_SECONDS
+        log.warning("live_ring_lost", topics=len(topics), error=type(error).__name__)
+
+
+async def _tell(rung: Mapping[str, int]) -> None:
+    layer = get_channel_layer()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        for topic, version in rung.items():
+            await layer.group_send(group(topic), {"type": "live.ring", "topic": topic, "version": version})
 
 
 def ring(topic: str) -> None:
-    """Tell every page that watches this topic, once the transaction has committed."""
-    transaction.on_commit(lambda: _send(topic))
+    """Tell every page that watches this topic, once the transaction has committed; a transaction tells each once."""
+    aftercommit.gather("live", topic, _send)

@@ -5,13 +5,18 @@ query is also the sweeper. Whoever finishes a row shows the token of its claim; 
 finds the token changed and changes nothing.
 """
 
+import threading
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db import models, transaction
+import structlog
+from django.db import Error, connection, models, transaction
 
 LEASE_SECONDS = 10
+log = structlog.get_logger(__name__)
 
 
 class Leased(models.Model):
@@ -62,3 +67,27 @@ def fail(row: Leased, *, error: str, due_at: datetime, **changes: Any) -> bool:
 def renew(row: Leased, *, now: datetime, lease_seconds: float = LEASE_SECONDS) -> bool:
     """Extend the lease of a long piece of work; return False where it is lost."""
     return bool(fence(row).update(due_at=now + timedelta(seconds=lease_seconds)))
+
+
+@contextmanager
+def kept(row: Leased, *, read_clock: Callable[[], datetime], lease_seconds: float = LEASE_SECONDS) -> Iterator[None]:
+    """Keep renewing the lease of a row while the work on it lasts, from a thread that dies with the process."""
+    done = threading.Event()
+
+    def renewing() -> None:
+        # Most work is over before the first renewal; only slow work ever opens this second connection.
+        while not done.wait(lease_seconds / 3):
+            try:
+                if not renew(row, now=read_clock(), lease_seconds=lease_seconds):
+                    break
+            except Error as error:
+                log.warning("outbox.renew", error=str(error).strip())
+        connection.close()
+
+    keeper = threading.Thread(target=renewing, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()

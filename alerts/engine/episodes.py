@@ -51,6 +51,7 @@ class Episode:
     resolved_at: float | None = None
     recent_fires: tuple[float, ...] = ()
     flapping_until: float | None = None
+    quiet: bool = False  # Resolved by hand while its condition held: not told again until that has ended once.
 
     @property
     def is_open(self) -> bool:
@@ -81,6 +82,8 @@ def observe(before: Episode, seen: Seen, now: float, windows: Windows = Windows(
 def _firing(before: Episode, now: float, windows: Windows) -> Outcome:
     if before.state is AlertState.FIRING:
         return Outcome(before, Change.NONE, f"already firing in episode {before.episode}")
+    if before.quiet and before.state is AlertState.RESOLVED:
+        return Outcome(before, Change.NONE, "resolved by hand, and its condition has not ended since")
     if before.state is AlertState.UNKNOWN:
         return Outcome(replace(before, state=AlertState.FIRING), Change.KNOWN_AGAIN, "data is back and it still fires")
     return _fires(before, now, windows)
@@ -108,7 +111,7 @@ def _clear(before: Episode, now: float) -> Outcome:
         # A pending alert that had fired before keeps the end of that episode, which the dedup window counts from.
         over = replace(before, state=AlertState.RESOLVED, resolved_at=before.resolved_at)
         return Outcome(over, Change.DISCARDED, "the condition ended before it had held long enough")
-    return Outcome(before, Change.NONE, "already over")
+    return Outcome(replace(before, quiet=False), Change.NONE, "already over")
 
 
 def _unknown(before: Episode) -> Outcome:
@@ -119,5 +122,7 @@ def _unknown(before: Episode) -> Outcome:
 
 def _pending(before: Episode) -> Outcome:
     if before.state is AlertState.RESOLVED:
-        return Outcome(replace(before, state=AlertState.PENDING), Change.PENDING, "the condition has begun to hold")
+        return Outcome(
+            replace(before, state=AlertState.PENDING, quiet=False), Change.PENDING, "the condition has begun to hold"
+        )
     return Outcome(before, Change.NONE, f"already {before.state}")

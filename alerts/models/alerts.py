@@ -41,6 +41,7 @@ class Alert(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_alerts"
     )
     snoozed_until = models.DateTimeField(null=True, blank=True)
+    quiet = models.BooleanField(default=False, help_text="Resolved by hand: silent until its condition ends once.")
     flapping_until = models.DateTimeField(null=True, blank=True)
     recent_fires_ms = models.JSONField(default=list, help_text="Times of the last fires, to tell flapping.")
     evidence = models.JSONField(default=dict, help_text="Query, expression, threshold and values as it fired.")

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 EVIDENCE_POINTS = 60
+NO_HISTORY: Mapping[str, list[float]] = {"timestamps_ms": [], "values": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,18 @@ def instant(query: str, at_ms: int) -> list[Row]:
     ]
 
 
-def history(expression: str, *, end_ms: int, window_seconds: int, labels: Mapping[str, str]) -> dict[str, list[float]]:
-    """Return the values of one label set over the window before a time, as two small columns."""
+def histories(
+    expression: str, *, end_ms: int, window_seconds: int
+) -> dict[frozenset[tuple[str, str]], dict[str, list[float]]]:
+    """Return the values of every label set over the window before a time, as two small columns each."""
     step_ms = max(1000, window_seconds * 1000 // EVIDENCE_POINTS)
     start_ms = end_ms - step_ms * EVIDENCE_POINTS
     result = _selector("range_query")(expression, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
-    for i, found in enumerate(result.labels or [{}]):
-        if {name: text for name, text in found.items() if name != "__name__"} == dict(labels):
-            kept = result.present[i]
-            return {
-                "timestamps_ms": [int(at) for at in result.timestamps_ms[kept]],
-                "values": [float(value) for value in result.values[i][kept]],
-            }
-    return {"timestamps_ms": [], "values": []}
+    found = {}
+    for i, labels in enumerate(result.labels or [{}]):
+        kept = result.present[i]
+        found[frozenset((name, text) for name, text in labels.items() if name != "__name__")] = {
+            "timestamps_ms": [int(at) for at in result.timestamps_ms[kept]],
+            "values": [float(value) for value in result.values[i][kept]],
+        }
+    return found

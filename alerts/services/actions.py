@@ -10,7 +10,7 @@ from aivillage_console.accounts.services import Actor, audit
 from alerts.engine.states import AlertState
 from alerts.models import Alert
 from alerts.services import owed
-from alerts.services.decide import conclude, event, ring_alert, stop_escalation
+from alerts.services.decide import conclude, event, rearm, ring_alert, stop_escalation
 
 Change = Callable[[Alert], None]
 
@@ -66,37 +66,43 @@ def alert_acknowledge(*, alert_id: int, version: int, actor: Actor, reason: str 
 
 
 def alert_unacknowledge(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
-    """Give an alert back; the steps that were stopped stay stopped."""
+    """Give an alert back; its policy begins again at the first step."""
 
     def change(alert: Alert) -> None:
         if alert.acked_at is None:
             raise NotPossible("The alert is not acknowledged.")
         alert.acked_at, alert.acked_by, alert.ack_reason = None, "", ""
+        rearm(alert, now=now)
 
     return _act(alert_id, version, actor, "unacknowledged", reason, now, change)
 
 
 def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
-    """End the episode by hand; if its condition still holds, the next evaluation reopens it."""
+    """End the episode by hand; while its condition still holds it stays silent, and says so in its decisions."""
 
     def change(alert: Alert) -> None:
         if alert.state == AlertState.RESOLVED:
             raise NotPossible("The alert is resolved already.")
         alert.state, alert.resolved_at = AlertState.RESOLVED.value, now
         alert.resolved_because = (reason or f"resolved by {actor.label}")[:200]
+        alert.quiet = True
+        because = f"{actor.label} resolved it: it does not fire again before its condition has ended once"
+        alert.decisions = [*alert.decisions, {"stage": "deduplicate", "verdict": "quiet", "reason": because}]
         conclude(alert, now=now)
 
     return _act(alert_id, version, actor, "resolved", reason, now, change)
 
 
 def alert_reopen(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
-    """Take a resolution back; nobody is paged by it."""
+    """Take a resolution back; its policy begins again at the first step."""
 
     def change(alert: Alert) -> None:
         if alert.state != AlertState.RESOLVED:
             raise NotPossible("The alert is not resolved.")
         alert.state, alert.resolved_at, alert.resolved_because = AlertState.FIRING.value, None, ""
-        alert.repeat_no += 1
+        alert.quiet, alert.acked_at, alert.acked_by, alert.ack_reason = False, None, "", ""
+        owed.cancel_unsent(alert, because="it was reopened before this was sent", now=now, kinds=["resolve"])
+        rearm(alert, now=now)
 
     return _act(alert_id, version, actor, "reopened", reason, now, change)
 

@@ -1,14 +1,15 @@
 """One transaction per decision: alert, event, escalation and notifications commit together or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+import structlog
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Max
 
 from aivillage_console.accounts.services import Actor
-from aivillage_console.lib import clock, live
+from aivillage_console.lib import clock, doorbell, live
 from alerts import pipeline
 from alerts.engine import escalation
 from alerts.engine.episodes import Change, Episode, Seen, Windows
@@ -19,6 +20,8 @@ from alerts.pipeline import Case, Observation, PolicyFacts, Step
 from alerts.services import owed
 
 WINDOWS = Windows()
+BATCH = 100
+log = structlog.get_logger(__name__)
 SYSTEM = Actor(kind="system", label="console")
 
 
@@ -31,12 +34,34 @@ def observe(observation: Observation, *, now: datetime, actor: Actor = SYSTEM, w
             return Change.NONE
         running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
         case = Case(
-            observation=observation, known=_episode(alert), now=now.timestamp(), windows=windows,
+            observation=observation, known=_episode(alert, now), now=now.timestamp(), windows=windows,
             policies=[] if running else policies_for(observation), last_told_at=_last_told_at(alert),
         )  # fmt: skip
         pipeline.run(case)
         _record(alert, case, now, actor)
     return case.change
+
+
+def observe_many(observations: Iterable[Observation], *, now: datetime, actor: Actor = SYSTEM) -> int:
+    """Apply up to a hundred at a time in one transaction, each in its savepoint; return how many could not be.
+
+    In the order of the fingerprints, so that two batches with the same alerts queue and do not deadlock.
+    """
+    ordered = sorted(observations, key=lambda seen: fingerprint(seen.name, seen.labels))
+    failed = 0
+    for start in range(0, len(ordered), BATCH):
+        with transaction.atomic():
+            failed += sum(not _tried(seen, now, actor) for seen in ordered[start : start + BATCH])
+    return failed
+
+
+def _tried(observation: Observation, now: datetime, actor: Actor) -> bool:
+    try:
+        observe(observation, now=now, actor=actor)
+    except (DataError, IntegrityError, ValueError, TypeError, LookupError) as error:
+        log.warning("alert.refused", alert=observation.name, error=str(error))
+        return False
+    return True
 
 
 def _locked(print_of: str, observation: Observation, now: datetime) -> Alert | None:
@@ -52,9 +77,12 @@ def _locked(print_of: str, observation: Observation, now: datetime) -> Alert | N
     return rows.first()
 
 
-def _episode(alert: Alert) -> Episode:
+def _episode(alert: Alert, now: datetime) -> Episode:
+    # A ready-made alert that was not sent in time had ended in between, though nobody said so.
+    lapsed = alert.ends_at is not None and alert.ends_at < now
     return Episode(
-        state=AlertState(alert.state), episode=alert.episode, repeat_no=alert.repeat_no,
+        quiet=alert.quiet and not lapsed, state=AlertState(alert.state), episode=alert.episode,
+        repeat_no=alert.repeat_no,
         started_at=alert.started_at.timestamp(),
         resolved_at=alert.resolved_at.timestamp() if alert.resolved_at else None,
         recent_fires=tuple(ms / 1000 for ms in alert.recent_fires_ms),
@@ -94,6 +122,7 @@ def _facts(policy: Policy, everyone: list[str]) -> PolicyFacts:
 def _record(alert: Alert, case: Case, now: datetime, actor: Actor) -> None:
     _refresh(alert, case.observation)
     if case.outcome is None or case.change is Change.NONE:
+        alert.quiet = case.outcome.after.quiet if case.outcome else alert.quiet
         alert.save()
         return
     _apply(alert, case, now)
@@ -129,7 +158,7 @@ def _apply(alert: Alert, case: Case, now: datetime) -> None:
     alert.flapping_until = clock.at_seconds(after.flapping_until) if after.flapping_until else None
     alert.resolved_at = clock.at_seconds(after.resolved_at) if after.resolved_at is not None else None
     alert.decisions = [{"stage": d.stage, "verdict": d.verdict, "reason": d.reason} for d in case.decisions]
-    alert.version, alert.updated_at = alert.version + 1, now
+    alert.quiet, alert.version, alert.updated_at = after.quiet, alert.version + 1, now
     if case.begins:
         alert.acked_at, alert.acked_by, alert.ack_reason, alert.resolved_because = None, "", "", ""
         alert.severity, alert.labels, alert.threshold = seen.severity, dict(seen.labels), seen.threshold
@@ -187,6 +216,18 @@ def arm(alert: Alert, policy: PolicyFacts, *, started_at: datetime, told: bool) 
         "lease_token": None, "attempts": 0, "last_error": "",
     }  # fmt: skip
     Escalation.objects.update_or_create(alert=alert, episode=alert.episode, defaults=values)
+
+
+def rearm(alert: Alert, *, now: datetime) -> bool:
+    """Begin the episode's policy again at step 0, under new keys; return False where it had none."""
+    alert.repeat_no += 1
+    again = Escalation.objects.filter(alert=alert, episode=alert.episode).update(
+        repeat_no=alert.repeat_no, step=0, started_at=now, due_at=now, state=EscalationState.ACTIVE.value,
+        stopped_because="", lease_token=None, attempts=0, last_error="",
+    )  # fmt: skip
+    if again:
+        doorbell.ring("escalate")
+    return bool(again)
 
 
 def tell_step(alert: Alert, policy: dict[str, Any], *, step: int, now: datetime, kind: NotificationKind) -> int:

@@ -11,7 +11,7 @@ from alerts.engine.severity import severity_from, with_original
 from alerts.engine.states import AlertState
 from alerts.models import Alert
 from alerts.pipeline import Observation
-from alerts.services.decide import SYSTEM, observe
+from alerts.services.decide import SYSTEM, observe, observe_many
 
 RESOLVE_TIMEOUT_SECONDS = 300
 
@@ -27,11 +27,9 @@ class Incoming:
     generator_url: str = ""
 
 
-def alerts_intake(
-    incoming: Iterable[Incoming], *, source_id: Any = None, now: datetime, actor: Actor = SYSTEM
-) -> list[Change]:
-    """Apply each in a transaction of its own; sending the same again changes nothing but its time-out."""
-    return [observe(_observation(each, source_id, now), now=now, actor=actor) for each in incoming]
+def alerts_intake(incoming: Iterable[Incoming], *, source_id: Any = None, now: datetime, actor: Actor = SYSTEM) -> int:
+    """Apply them; sending the same again changes nothing but its time-out. Return how many could not be stored."""
+    return observe_many([_observation(each, source_id, now) for each in incoming], now=now, actor=actor)
 
 
 def _observation(each: Incoming, source_id: Any, now: datetime) -> Observation:

@@ -4,7 +4,7 @@ import threading
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock
@@ -13,7 +13,9 @@ from alerts.services import (
     StaleVersion,
     alert_acknowledge,
     alert_note,
+    alert_reopen,
     alert_resolve,
+    alert_unacknowledge,
     audit_and_repair,
     dispatch_due,
     escalate_due,
@@ -85,7 +87,6 @@ def test_no_page_is_created_after_the_acknowledgement_has_committed(letterbox: L
     now = clock.now()
     for number in range(20):
         alert = fire(f"Hot{number}", now=now)
-        created: list[int] = []
 
         def step() -> None:
             escalate_due(hand="celery", read_clock=after(2, now), deadline_seconds=2)
@@ -93,17 +94,19 @@ def test_no_page_is_created_after_the_acknowledgement_has_committed(letterbox: L
 
         racer = threading.Thread(target=step)
         racer.start()
-        alert_taken = _acknowledge(alert.pk)
-        created.append(Notification.objects.filter(alert_id=alert_taken).count())
+        pages = _acknowledge(alert.pk)
         racer.join()
-        assert Notification.objects.filter(alert_id=alert_taken).count() == created[0]
+        assert Notification.objects.filter(alert_id=alert.pk).count() == pages
 
 
 def _acknowledge(alert_id: int) -> int:
+    """Acknowledge and return how many pages there were as it committed: counted under the alert's lock."""
     while True:
         version = Alert.objects.get(pk=alert_id).version
         try:
-            return alert_acknowledge(alert_id=alert_id, version=version, actor=ALICE, now=clock.now()).pk
+            with transaction.atomic():
+                alert_acknowledge(alert_id=alert_id, version=version, actor=ALICE, now=clock.now())
+                return Notification.objects.filter(alert_id=alert_id).count()
         except StaleVersion:
             continue
 
@@ -137,6 +140,44 @@ def test_a_cooldown_puts_the_page_off_and_does_not_drop_it(letterbox: Letterbox)
         dispatch_due(hand="celery", read_clock=after(seconds, now))
     assert letterbox.kinds == ["fire", "fire"]
     assert Notification.objects.get(kind="resolve").cancelled_because == "it fired again before this was sent"
+
+
+def test_giving_an_alert_back_or_reopening_it_begins_its_policy_again(letterbox: Letterbox) -> None:
+    policy_with((0, [channel_at(letterbox.url)]))
+    now = clock.now()
+    alert = fire(now=now)
+    dispatch_due(hand="celery", read_clock=after(1, now))
+    alert = alert_acknowledge(alert_id=alert.pk, version=alert.version, actor=ALICE, now=now)
+    alert = alert_unacknowledge(alert_id=alert.pk, version=alert.version, actor=ALICE, now=now + timedelta(seconds=2))
+    work(now, 3)
+    alert.refresh_from_db()
+    alert = alert_resolve(alert_id=alert.pk, version=alert.version, actor=ALICE, now=now + timedelta(seconds=4))
+    work(now, 5)
+    alert = alert_reopen(alert_id=alert.pk, version=alert.version, actor=ALICE, now=now + timedelta(seconds=6))
+    work(now, 7)
+    assert letterbox.kinds == ["fire", "fire", "resolve", "fire"]
+    assert (alert.state, alert.quiet) == ("firing", False)
+
+
+def work(start: datetime, seconds: float) -> None:
+    escalate_due(hand="celery", read_clock=after(seconds, start))
+    dispatch_due(hand="celery", read_clock=after(seconds, start))
+
+
+def test_an_alert_taken_before_it_was_sent_owes_no_end_and_one_taken_after_does(letterbox: Letterbox) -> None:
+    policy_with((0, [channel_at(letterbox.url)]))
+    now = clock.now()
+    for name, sent in (("Unsent", False), ("Sent", True)):
+        alert = fire(name, now=now)
+        if sent:
+            dispatch_due(hand="celery", read_clock=after(1, now))
+        alert_acknowledge(alert_id=alert.pk, version=alert.version, actor=ALICE, now=now)
+        clear(name, now=now + timedelta(seconds=2))
+    dispatch_due(hand="celery", read_clock=after(3, now))
+    assert [(message["alert_name"], message["kind"]) for message in letterbox.got] == [
+        ("Sent", "fire"),
+        ("Sent", "resolve"),
+    ]
 
 
 def test_without_a_policy_nobody_is_told_and_the_reason_is_kept() -> None:

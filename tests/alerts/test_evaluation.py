@@ -1,25 +1,30 @@
 """Rules over stored samples become alerts that explain themselves."""
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from aivillage_console.accounts.models import Source
-from aivillage_console.lib import clock
+from aivillage_console.accounts.services import Actor
+from aivillage_console.lib import clock, outbox
 from alerts.models import Alert, Notification, Policy, Rule, RuleGroup, RuleState
+from alerts.rules.queries import selectors_of
 from alerts.rules.validation import rule_problems
-from alerts.services import ensure_defaults, evaluate_due
+from alerts.services import alert_resolve, ensure_defaults, evaluate_due
 from metrics.ingest.rows import MetricRow
 from metrics.services import partitions_prepare, samples_append
 
+ALICE = Actor(kind="user", id="1", label="alice")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def start(settings: Any) -> datetime:
-    """A grid time in the recent past; the storage is ready for samples around it."""
+    """Return a grid time in the recent past; the storage is ready for samples around it."""
     now = clock.now()
     partitions_prepare(now=now)
     return clock.at_seconds(now.timestamp() - now.timestamp() % 60 - 1800)
@@ -58,6 +63,14 @@ def run(start: datetime, *minutes: float) -> None:
         evaluate_due(hand="celery", read_clock=at(start + timedelta(minutes=minute)))
 
 
+def until(true: Callable[[], bool]) -> bool:
+    """Wait for something; return whether it came."""
+    ends_at = time.monotonic() + 20
+    while not true() and time.monotonic() < ends_at:
+        time.sleep(0.05)
+    return true()
+
+
 def test_a_rule_waits_fires_with_evidence_and_recovers(start: datetime) -> None:
     feed(start, [50.0] * 8 + [91.0] * 16 + [50.0] * 16)
     rule_over(start)
@@ -93,12 +106,88 @@ def test_lost_data_is_unknown_and_not_resolved(start: datetime) -> None:
     feed(start, [91.0] * 12)
     rule_over(start, for_seconds=0)
     run(start, 1, 2)
-    assert Alert.objects.get().state == "firing"
+    assert state_of("Hot") == "firing"
     run(start, 15, 16)
-    assert Alert.objects.get().state == "unknown"
+    assert state_of("Hot") == "unknown"
+    assert state_of("RuleWithoutData") == "firing"
     feed(start + timedelta(minutes=16), [92.0] * 8)
     run(start, 17)
-    assert Alert.objects.get().state == "firing"
+    assert (state_of("Hot"), state_of("RuleWithoutData")) == ("firing", "resolved")
+
+
+def state_of(name: str) -> str:
+    return Alert.objects.get(name=name).state
+
+
+def test_data_that_never_comes_back_lets_the_alert_expire(start: datetime, settings: Any) -> None:
+    settings.CONFIG = replace(settings.CONFIG, unknown_expires_seconds=1200)
+    feed(start, [91.0] * 12)
+    rule_over(start, for_seconds=0)
+    run(start, 1, 2, 15)
+    assert state_of("Hot") == "unknown"
+    run(start, 29)
+    alert = Alert.objects.get(name="Hot")
+    assert (alert.state, alert.resolved_because, RuleState.objects.count()) == ("resolved", "expired", 0)
+
+
+def test_a_query_without_a_left_side_tells_vanished_data_from_a_condition_that_is_over(start: datetime) -> None:
+    feed(start, [91.0] * 16 + [50.0] * 8)
+    rule_over(start, for_seconds=0, spec={"expr": "heat > 80 and heat < 200"})
+    run(start, 1)
+    assert state_of("Hot") == "firing"
+    run(start, 5.5)
+    assert Alert.objects.get(name="Hot").resolved_because == "no longer true"
+    feed(start + timedelta(minutes=6), [91.0] * 4)
+    run(start, 6.5)
+    assert state_of("Hot") == "firing"
+    run(start, 15)
+    assert state_of("Hot") == "unknown"
+
+
+def test_resolved_by_hand_it_stays_silent_until_the_condition_has_ended_once(start: datetime) -> None:
+    feed(start, [91.0] * 16 + [50.0] * 4 + [91.0] * 8)
+    rule_over(start, for_seconds=0)
+    run(start, 1)
+    alert = Alert.objects.get()
+    alert_resolve(alert_id=alert.pk, version=alert.version, actor=ALICE, now=start + timedelta(minutes=1))
+    run(start, 2, 3)
+    alert.refresh_from_db()
+    assert (alert.state, alert.quiet, alert.decisions[-1]["verdict"]) == ("resolved", True, "quiet")
+    run(start, 4.5, 5.5)
+    alert.refresh_from_db()
+    assert (alert.state, alert.quiet, alert.repeat_no) == ("firing", False, 1)
+
+
+def test_a_group_out_of_time_is_taken_up_where_it_stopped(start: datetime) -> None:
+    feed(start, [91.0] * 8)
+    first = rule_over(start, for_seconds=0)
+    Rule.objects.create(group=first.group, position=1, name="Second", spec={"expr": "heat > 80"}, cooldown_seconds=0)
+    tick = start + timedelta(minutes=1)
+    Rule.objects.filter(pk=first.pk).update(last_evaluated_at=tick)
+    run(start, 1)
+    assert [alert.name for alert in Alert.objects.all()] == ["Second"]
+    assert RuleGroup.objects.get().last_evaluated_at == tick
+
+
+def test_a_lease_is_renewed_while_a_slow_rule_lasts(start: datetime) -> None:
+    group = rule_over(start).group
+    claimed = outbox.claim(RuleGroup.objects.all(), now=start, lease_seconds=0.3)[0]
+    with outbox.kept(claimed, read_clock=at(start + timedelta(minutes=9)), lease_seconds=0.3):
+        assert until(lambda: RuleGroup.objects.get(pk=group.pk).due_at > start + timedelta(minutes=8))
+    assert RuleGroup.objects.get(pk=group.pk).lease_token == claimed.lease_token
+
+
+@pytest.mark.parametrize(
+    ("query", "selectors"),
+    [
+        ("vector(1) > 0", []),
+        ('sum by (a) (rate(x{b="c"}[5m] offset 1m)) / on() y > 3', ['x{b="c"}', "y{}"]),
+        ("absent(z) or -w", ["w{}", "z{}"]),
+        ("max_over_time(rate(x[1m])[5m:1m])", ["x{}"]),
+    ],
+)
+def test_the_selectors_of_a_query_are_found(query: str, selectors: list[str]) -> None:
+    assert selectors_of(query) == selectors
 
 
 def test_a_rule_that_cannot_be_evaluated_raises_its_own_alert_and_stops_nobody(start: datetime) -> None:
