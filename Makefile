@@ -25,7 +25,7 @@ bench: .venv/.dev-ready
 	@for name in $$(ls bench | sed -n 's/^\([a-z_]*\)\.py$$/\1/p' | grep -v harness); do $(PY) -m bench.$$name --quick; done
 
 docs: .venv/.dev-ready
-	@$(PY) -m aivillage_console.env > docs/settings.md
+	@bin/documents
 
 browser:
 	@bin/browser

@@ -12,7 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
 django.setup(set_prefix=False)
 
 
-async def no_http(scope: object, receive: object, send: object) -> None:
+async def no_http(_scope: object, _receive: object, send: object) -> None:
     """Answer plain HTTP with 404: this port speaks web sockets only."""
     await send({"type": "http.response.start", "status": 404, "headers": []})  # type: ignore[operator]
     await send({"type": "http.response.body", "body": b""})  # type: ignore[operator]
