@@ -16,7 +16,7 @@ from typing import TextIO
 
 from aivillage_console import env
 from aivillage_console.embedded import PostgresServer, Server, ServiceFailed, ValkeyServer
-from aivillage_console.forking import preload
+from aivillage_console.forking import TITLE, preload
 from aivillage_console.supervision import Role, Supervisor, say
 
 QUEUES = "detect,evaluate,escalate,dispatch,sync,maintain"
@@ -157,6 +157,7 @@ def roles(config: env.Config) -> list[Role]:
     worker = [*celery, "worker", "-P", "threads", "-c", str(config.worker_threads), "-Q", QUEUES, *quiet]
     web = ["-m", "granian", "--interface", "wsgi", "--host", address, "--port", str(config.web_port)]
     web += ["--workers", "1", "--blocking-threads", str(config.web_threads), "--no-ws", "--log-level", "warning"]
+    web += ["--process-name", f"{TITLE}web"]
     sockets = ["-m", "uvicorn", "--lifespan", "off", "--no-access-log", "--log-level", "warning"]
     sockets += ["--host", address, "--port", str(config.sockets_port), "aivillage_console.asgi:application"]
     return [

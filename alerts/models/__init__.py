@@ -3,7 +3,7 @@
 from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
 from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
-from alerts.models.rules import Rule, RuleGroup, RuleState
+from alerts.models.rules import Rule, RuleGroup, RuleKind, RuleState
 
 __all__ = [
     "Alert",
@@ -19,5 +19,6 @@ __all__ = [
     "PolicyStep",
     "Rule",
     "RuleGroup",
+    "RuleKind",
     "RuleState",
 ]
