@@ -41,5 +41,5 @@ def role_of(process: psutil.Process) -> str:
     """Return the role a process shows in its title or was started for, else the name of its program."""
     title = (process.cmdline() or [""])[0]
     if title.startswith(TITLE_PREFIX):
-        return title.removeprefix(TITLE_PREFIX).strip()
+        return title.removeprefix(TITLE_PREFIX).split()[0]
     return process.environ().get(ROLE_VARIABLE, "") or process.name()
