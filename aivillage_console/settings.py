@@ -26,7 +26,7 @@ INSTALLED_APPS = [
     "metrics",
     "alerts",
     "servestatic.runserver_nostatic",
-    "aivillage_console.accounts.admin_site.ConsoleAdminConfig",
+    "aivillage_console.accounts.apps.ConsoleAdminConfig",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",

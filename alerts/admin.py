@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from aivillage_console.accounts.admin import ReadOnlyAdmin, RoleAdmin
@@ -13,6 +13,7 @@ from aivillage_console.accounts.authentication import actor_of
 from aivillage_console.accounts.models import Role
 from aivillage_console.lib import clock
 from alerts.channels import CHANNELS
+from alerts.engine.states import RuleStateName
 from alerts.models import (
     Alert,
     AlertEvent,
@@ -26,12 +27,30 @@ from alerts.models import (
     RuleGroup,
     RuleState,
 )
-from alerts.rules.validation import rule_problems
+from alerts.models.rules import RuleKind
+from alerts.rules.validation import LONGEST_EXPRESSION, rule_problems
 from alerts.services import configuration
 
 
+CODE = {"class": "code", "rows": 4, "cols": 80, "spellcheck": "false"}
+
+
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A rule, checked as the API checks it."""
+    """A rule, checked as the API checks it; PromQL has a box of its own, so that nobody writes it as JSON."""
+
+    expr = forms.CharField(
+        label="PromQL",
+        required=False,
+        max_length=LONGEST_EXPRESSION,
+        widget=forms.Textarea(attrs=CODE),
+        help_text="For the kind PromQL: the alert fires for each series the query returns.",
+    )
+    spec = forms.JSONField(
+        label="Threshold",
+        required=False,
+        widget=forms.Textarea(attrs=CODE),
+        help_text='For the kind Threshold: {"metric_path": "cpu_usage_percent.p95", "condition": "gt", "threshold": 90}',
+    )
 
     class Meta:
         model = Rule
@@ -39,12 +58,28 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "group", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations",
             "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
         )  # fmt: skip
+        widgets: ClassVar = {
+            "description": forms.Textarea(attrs={"rows": 2, "cols": 80}),
+            "labels": forms.Textarea(attrs=CODE),
+            "annotations": forms.Textarea(attrs=CODE),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Show the query of a PromQL rule in its own box."""
+        super().__init__(*args, **kwargs)
+        if self.instance.kind == RuleKind.PROMQL and not self.instance._state.adding:
+            self.initial["expr"] = self.instance.spec.get("expr", "")
+            self.initial["spec"] = {}
 
     def clean(self) -> dict[str, Any]:
         """Add what the rule checks find."""
         cleaned = super().clean() or {}
+        promql = cleaned.get("kind") == RuleKind.PROMQL
+        if promql:
+            cleaned["spec"] = {"expr": cleaned.get("expr", "")}
         for field, text in rule_problems(cleaned).items():
-            self.add_error(field if field in self.fields else None, text)
+            shown = "expr" if promql and field == "spec" else field
+            self.add_error(shown if shown in self.fields else None, text)
         return cleaned
 
 
@@ -61,6 +96,8 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Channel
         fields = ("name", "type", "config", "filters", "enabled", "is_fallback", "rate_per_minute")
+        widgets: ClassVar = {"config": forms.Textarea(attrs=CODE), "filters": forms.Textarea(attrs=CODE)}
+        help_texts: ClassVar = {"config": 'Settings of the type. Webhook: {"url": "https://…"}'}
 
     def clean(self) -> dict[str, Any]:
         """Add what the channel type finds."""
@@ -89,6 +126,8 @@ class RuleGroupAdmin(ConfiguredAdmin):
 
     fields = ("name", "interval_seconds", "enabled")
     list_display = ("name", "interval_seconds", "enabled", "last_evaluated_at", "missed")
+    list_filter = ("enabled",)
+    search_fields = ("name",)
 
     def save_model(self, request: HttpRequest, obj: RuleGroup, form: Any, change: bool) -> None:
         """Save through the service."""
@@ -100,13 +139,34 @@ class RuleAdmin(ConfiguredAdmin):
     """Rules."""
 
     form = RuleForm
-    list_display = ("name", "group", "kind", "severity", "enabled", "health", "last_evaluated_at")
-    list_filter = ("group", "kind", "severity", "enabled", "health")
+    list_display = ("name", "group", "severity", "enabled", "state", "health", "last_evaluated_at")
+    list_filter = ("severity", "enabled", "health", "kind", "group")
     list_select_related = ("group",)
-    search_fields = ("name",)
+    search_fields = ("name", "description")
+    save_on_top = True
+    fieldsets = (
+        (None, {"fields": ("name", "group", "severity", "enabled", "description")}),
+        ("Condition", {"fields": ("kind", "expr", "spec", "for_seconds", "keep_firing_for_seconds")}),
+        ("What the alert says", {"fields": ("labels", "annotations")}),
+        ("Timing and order", {"classes": ("collapse",), "fields": ("window_seconds", "cooldown_seconds", "position")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
+        """Count what fires, so that the list shows it without a query a row."""
+        firing = Count("states", filter=Q(states__state=RuleStateName.FIRING.value))
+        pending = Count("states", filter=Q(states__state=RuleStateName.PENDING.value))
+        return super().get_queryset(request).annotate(firing_count=firing, pending_count=pending)
+
+    @admin.display(description="State")
+    def state(self, rule: Any) -> str:
+        """Say how many of the rule's label sets fire or wait."""
+        parts = [f"{rule.firing_count} firing"] * bool(rule.firing_count)
+        parts += [f"{rule.pending_count} pending"] * bool(rule.pending_count)
+        return ", ".join(parts) or ("quiet" if rule.last_evaluated_at else "not evaluated yet")
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
-        """Save through the service."""
+        """Save through the service; PromQL comes from its own box."""
+        obj.spec = form.cleaned_data["spec"]
         configuration.rule_save(obj, actor=actor_of(request), now=clock.now())
 
 
@@ -116,7 +176,9 @@ class ChannelAdmin(ConfiguredAdmin):
 
     change_role = Role.ADMIN
     form = ChannelForm
-    list_display = ("name", "type", "enabled", "breaker_state", "secret_hint", "updated_at")
+    list_display = ("name", "type", "enabled", "breaker_state", "secret_hint", "disabled_because", "updated_at")
+    list_filter = ("type", "enabled", "breaker_state")
+    search_fields = ("name",)
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
         """Save through the service."""
@@ -125,11 +187,12 @@ class ChannelAdmin(ConfiguredAdmin):
 
 
 class StepInline(admin.TabularInline):  # type: ignore[type-arg]
-    """The steps of a policy."""
+    """The steps of a policy; their order is the order of their delays."""
 
     model = PolicyStep
-    extra = 0
-    fields = ("position", "delay_seconds", "channels")
+    extra = 1
+    fields = ("delay_seconds", "channels")
+    ordering = ("delay_seconds",)
 
     def _may(self, request: HttpRequest) -> bool:
         return request.user.has_role(Role.EDITOR)  # type: ignore[union-attr]
@@ -156,21 +219,57 @@ class PolicyAdmin(ConfiguredAdmin):
     """Policies with their steps."""
 
     fields = ("name", "position", "triggers", "enabled", "is_default")
-    list_display = ("position", "name", "enabled", "is_default", "version")
-    list_display_links = ("name",)
+    list_display = ("name", "position", "enabled", "is_default", "steps_shown", "version")
+    list_filter = ("enabled",)
+    search_fields = ("name",)
     inlines: ClassVar = [StepInline]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
+        """Fetch the steps with the policies."""
+        return super().get_queryset(request).prefetch_related("steps")
+
+    @admin.display(description="Steps after")
+    def steps_shown(self, policy: Policy) -> str:
+        """Name the delays."""
+        return ", ".join(f"{step.delay_seconds} s" for step in policy.steps.all()) or "none"
+
     def save_model(self, request: HttpRequest, obj: Policy, form: Any, change: bool) -> None:
-        """Save through the service; the steps follow in `save_related`."""
-        configuration.policy_save(obj, actor=actor_of(request), now=clock.now())
+        """Wait for the steps: policy and steps are one change and one row of the trail."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save the steps and record the policy as it stands with them."""
-        with transaction.atomic():
-            super().save_related(request, form, formsets, change)
-            if any(formset.has_changed() for formset in formsets):
-                configuration.policy_save(form.instance, actor=actor_of(request), now=clock.now())
+        """Save policy and steps through the service."""
+        rows = [row for formset in formsets for row in formset.forms if row.cleaned_data]
+        kept = [row for row in rows if row.has_changed() or row.instance.pk and not row.instance._state.adding]
+        steps = [
+            {
+                "delay_seconds": row.cleaned_data["delay_seconds"],
+                "channels": row.cleaned_data["channels"],
+                "recipients": row.instance.recipients,
+            }
+            for row in kept
+            if not row.cleaned_data.get("DELETE")
+        ]
+        steps.sort(key=lambda step: step["delay_seconds"])
+        configuration.policy_save(form.instance, actor=actor_of(request), now=clock.now(), steps=steps)
 
 
-for hot in (Alert, AlertEvent, Notification, DeliveryAttempt, Escalation, RuleState):
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """Alerts; people act on them on the console's own pages."""
+
+    list_display = ("id", "name", "severity", "state", "started_at", "acked_by")
+    list_filter = ("state", "severity")
+    search_fields = ("name", "fingerprint")
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    """Messages owed and sent."""
+
+    list_display = ("id", "kind", "state", "channel", "alert", "due_at")
+    list_filter = ("state", "kind")
+    list_select_related = ("channel", "alert")
+
+
+for hot in (AlertEvent, DeliveryAttempt, Escalation, RuleState):
     admin.site.register(hot, ReadOnlyAdmin)

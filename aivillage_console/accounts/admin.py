@@ -1,23 +1,60 @@
 """The admin site's part for people, sources, tokens and the trail; every save goes through the services."""
 
+from collections.abc import Sequence
+import datetime
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest
 
 from aivillage_console.accounts import services
 from aivillage_console.accounts.authentication import actor_of
-from aivillage_console.accounts.models import ApiToken, AuditEntry, Role, Source, Team, User
+from aivillage_console.accounts.models import ApiToken, AuditEntry, Role, Scope, Source, Team, User
 from aivillage_console.lib import clock
 
-admin.site.site_header = "AIVillage Console"
-admin.site.site_title = "AIVillage Console"
-admin.site.index_title = "Configuration"
-# Importing the module registers its groups, which this console has no use for: rights follow from the role.
-admin.site.unregister(auth_admin.Group)  # type: ignore[attr-defined]
+# Groups have no use here, rights follow from the role; the schedule is code, and a form that names any task to run
+# would pass the services and the trail by.
+for unused in (auth_admin.Group, *apps.get_app_config("django_celery_beat").get_models()):  # type: ignore[attr-defined]
+    if admin.site.is_registered(unused):
+        admin.site.unregister(unused)
+
+
+class _Undo(Exception):
+    """Takes a trial back."""
+
+
+def refusal_of(attempt: Callable[[], object]) -> services.Refused | None:
+    """Return why a service would refuse, having tried it and taken it back; the form shows it beside the field."""
+    try:
+        with transaction.atomic():
+            attempt()
+            raise _Undo
+    except services.Refused as refusal:
+        return refusal
+    except _Undo:
+        return None
+
+
+class AskingForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form that knows who fills it in, so that it can ask the service before it says yes."""
+
+    actor: ClassVar[services.Actor]
+
+    def attempt(self, cleaned: dict[str, Any], now: datetime.datetime) -> object:
+        """Call the service that would save this."""
+        raise NotImplementedError
+
+    def clean(self) -> dict[str, Any]:
+        """Show what the service would refuse."""
+        cleaned = super().clean() or {}
+        if not self.errors and (refusal := refusal_of(lambda: self.attempt(cleaned, clock.now()))):
+            self.add_error(refusal.field if refusal.field in self.fields else None, str(refusal))
+        return cleaned
 
 
 class RoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -25,7 +62,7 @@ class RoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     read_role: ClassVar[str] = Role.EDITOR
     change_role: ClassVar[str] = Role.EDITOR
-    actions: ClassVar[list[Any]] = []
+    actions: Sequence[Any] = ()
 
     def _has(self, request: HttpRequest, role: str) -> bool:
         return isinstance(request.user, User) and request.user.has_role(role)
@@ -53,6 +90,17 @@ class RoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer no bulk delete: it would pass the services by."""
         return {}
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Tell a form that asks the service who is asking."""
+        form = super().get_form(request, obj, change, **kwargs)
+        if issubclass(form, AskingForm):
+            form.actor = actor_of(request)
+        return form
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """Leave the log to the audit trail."""
+        return []
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Leave the log to the audit trail."""
@@ -82,12 +130,19 @@ class ReadOnlyAdmin(RoleAdmin):
         return False
 
 
-class UserForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A person, checked by asking the service whether it would take the change."""
+class UserForm(AskingForm):
+    """A person."""
 
     class Meta:
         model = User
         fields = ("email", "name", "role", "time_zone", "teams")
+
+    def attempt(self, cleaned: dict[str, Any], now: datetime.datetime) -> User:
+        """Save through the service; an address is given once."""
+        facts = {name: cleaned[name] for name in ("name", "role", "time_zone", "teams")}
+        if self.instance._state.adding:
+            return services.user_create(email=cleaned["email"], actor=self.actor, now=now, **facts)
+        return services.user_update(self.instance, actor=self.actor, now=now, **facts)
 
 
 @admin.register(User)
@@ -97,7 +152,7 @@ class UserAdmin(RoleAdmin):
     read_role = change_role = Role.ADMIN
     form = UserForm
     list_display = ("email", "name", "role", "disabled_at", "last_login")
-    list_filter = ("role",)
+    list_filter = ("role", ("disabled_at", admin.EmptyFieldListFilter), "teams")
     search_fields = ("email", "name")
     actions = ("disable", "enable")
 
@@ -115,15 +170,10 @@ class UserAdmin(RoleAdmin):
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Save through the service."""
-        fields = {name: getattr(obj, name) for name in ("name", "role", "time_zone")}
-        actor, now = actor_of(request), clock.now()
-        try:
-            if change:
-                services.user_update(obj, actor=actor, now=now, **fields)
-            else:
-                obj.pk = services.user_create(email=obj.email, actor=actor, now=now, **fields).pk
-        except services.Refused as refusal:
-            self.message_user(request, str(refusal), messages.ERROR)
+        obj.pk = form.attempt(form.cleaned_data, clock.now()).pk
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Leave the teams as the service has set them."""
 
     def _each(self, request: HttpRequest, users: Any, service: Any) -> None:
         for user in users:
@@ -146,12 +196,16 @@ class TeamAdmin(RoleAdmin):
     """Teams."""
 
     change_role = Role.ADMIN
+    search_fields = ("name",)
 
     def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
         """Save and say so in the trail."""
-        obj.save()
+        before = {"name": form.initial["name"]} if change else None
         verb = "update" if change else "create"
-        services.audit(actor_of(request), f"team.{verb}", obj, now=clock.now(), after={"name": obj.name})
+        with transaction.atomic():
+            obj.save()
+            after = {"name": obj.name}
+            services.audit(actor_of(request), f"team.{verb}", obj, now=clock.now(), before=before, after=after)
 
     def delete_model(self, request: HttpRequest, obj: Team) -> None:
         """Delete and say so in the trail."""
@@ -176,22 +230,18 @@ class SourceAdmin(RoleAdmin):
         services.source_save(obj, actor=actor_of(request), now=clock.now())
 
 
-class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
+class TokenForm(AskingForm):
     """A token to be issued."""
+
+    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
 
     class Meta:
         model = ApiToken
         fields = ("name", "kind", "scopes", "source", "expires_at")
 
-    def clean(self) -> dict[str, Any] | None:
-        """Refuse what the service would refuse."""
-        cleaned = super().clean() or {}
-        if cleaned.get("kind") == "ingest" and not cleaned.get("source"):
-            self.add_error("source", "An ingest token needs a source.")
-        allowed = services.SCOPES_OF_KIND.get(cleaned.get("kind", ""), frozenset())
-        if wrong := set(cleaned.get("scopes") or []) - allowed:
-            self.add_error("scopes", f"Not for this kind: {', '.join(sorted(wrong))}.")
-        return cleaned
+    def attempt(self, cleaned: dict[str, Any], now: datetime.datetime) -> tuple[ApiToken, str]:
+        """Issue through the service."""
+        return services.token_issue(**cleaned, actor=self.actor, now=now)
 
 
 @admin.register(ApiToken)
@@ -201,7 +251,9 @@ class TokenAdmin(RoleAdmin):
     read_role = change_role = Role.ADMIN
     form = TokenForm
     list_display = ("name", "kind", "prefix", "source", "expires_at", "revoked_at", "last_used_at")
-    list_filter = ("kind",)
+    list_filter = ("kind", ("revoked_at", admin.EmptyFieldListFilter))
+    list_select_related = ("source",)
+    search_fields = ("name", "prefix", "source__name")
     actions = ("revoke",)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
@@ -218,8 +270,7 @@ class TokenAdmin(RoleAdmin):
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         """Issue the token and show it this once."""
-        data = form.cleaned_data
-        token, plain = services.token_issue(**data, actor=actor_of(request), now=clock.now())
+        token, plain = form.attempt(form.cleaned_data, clock.now())
         obj.pk = token.pk
         self.message_user(request, f"Copy the token now, it is not shown again: {plain}", messages.WARNING)
 

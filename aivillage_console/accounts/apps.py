@@ -1,6 +1,7 @@
 """Who you are: users, roles, tokens, audit."""
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import SimpleAdminConfig
 
 
 class AccountsConfig(AppConfig):
@@ -9,3 +10,15 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "aivillage_console.accounts"
     label = "accounts"
+    default = True
+
+
+class ConsoleAdminConfig(SimpleAdminConfig):
+    """Django's admin with our site."""
+
+    default_site = "aivillage_console.accounts.admin_site.ConsoleAdminSite"
+
+    def ready(self) -> None:
+        """Find each app's `admin` module."""
+        super().ready()
+        self.module.autodiscover()

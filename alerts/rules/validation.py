@@ -5,12 +5,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from promql_parser import parse
-
 from aivillage_console.lib import templating
 from alerts.engine.severity import SYNONYMS
 from alerts.engine.threshold import BadThreshold
 from alerts.rules.queries import compiled_spec
+from metrics.promql.parsing import parse
+from metrics.promql.types import QueryError
 
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")  # noqa: TID251
 KEYS = {
@@ -60,8 +60,9 @@ def _query_problems(query: str) -> dict[str, str]:
         return {"spec": f"The query is longer than {LONGEST_EXPRESSION} characters."}
     try:
         parse(query)
-    except ValueError as error:
-        return {"spec": f"expr: {error}"}
+    except QueryError as error:
+        place = "" if error.position is None else f" (at character {error.position + 1})"
+        return {"spec": f"expr: {error}{place}"}
     return {}
 
 

@@ -57,10 +57,16 @@ def source_named(name: str) -> Source:
 @transaction.atomic
 def source_save(source: Source, *, actor: Actor, now: datetime.datetime) -> Source:
     """Store a source and say so in the audit trail."""
-    action = "source.create" if source._state.adding else "source.update"
+    stored = Source.objects.select_for_update(of=("self",)).filter(pk=source.pk).first()
+    before = _source_described(stored) if stored else None
     source.save()
-    audit(actor, action, source, now=now, after={"name": source.name, "service": source.service})
+    action = "source.update" if stored else "source.create"
+    audit(actor, action, source, now=now, before=before, after=_source_described(source))
     return source
+
+
+def _source_described(source: Source) -> dict[str, str]:
+    return {"name": source.name, "service": source.service, "team": str(source.team or "")}
 
 
 @transaction.atomic

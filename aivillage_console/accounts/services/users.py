@@ -1,6 +1,7 @@
 """People: who they are, what they may do, and when they may not any more."""
 
 import datetime
+from collections.abc import Collection
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -9,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from aivillage_console.accounts.models import Role, Scope, User
+from aivillage_console.accounts.models import Role, Scope, Team, User
 from aivillage_console.accounts.services.audit import Actor, audit
 from aivillage_console.accounts.services.refusals import NotAllowed, Refused
 
@@ -47,6 +48,7 @@ def _described(user: User) -> dict[str, Any]:
         "role": user.role,
         "time_zone": user.time_zone,
         "disabled_at": user.disabled_at,
+        "teams": [team.name for team in user.teams.all()],
     }
 
 
@@ -56,7 +58,14 @@ def _locked(user: User) -> User:
 
 @transaction.atomic
 def user_create(
-    *, email: str, actor: Actor, now: datetime.datetime, role: str = Role.VIEWER, name: str = "", time_zone: str = "UTC"
+    *,
+    email: str,
+    actor: Actor,
+    now: datetime.datetime,
+    role: str = Role.VIEWER,
+    name: str = "",
+    time_zone: str = "UTC",
+    teams: Collection[Team] = (),
 ) -> User:
     """Return a new person without a password; they come in by a one-time link."""
     _check_grant(actor, role)
@@ -68,17 +77,20 @@ def user_create(
     if User.objects.filter(email=email.lower()).exists():
         raise Refused("There is already a user with this address.", field="email")
     user = User.objects.create_user(email, None, role=role, name=name, time_zone=time_zone)
+    user.teams.set(teams)
     audit(actor, "user.create", user, now=now, after=_described(user))
     return user
 
 
 @transaction.atomic
-def user_update(user: User, *, actor: Actor, now: datetime.datetime, **changes: str) -> User:
-    """Change name, role or time zone; a new role ends the person's sessions, so that they begin with it."""
+def user_update(
+    user: User, *, actor: Actor, now: datetime.datetime, teams: Collection[Team] | None = None, **changes: str
+) -> User:
+    """Change name, role, time zone or teams; a new role ends the person's sessions, so that they begin with it."""
     user = _locked(user)
     before = _described(user)
-    if actor.id != str(user.pk) and not _may_manage(actor):
-        raise NotAllowed("Only an admin changes other people.")
+    if (actor.id != str(user.pk) or teams is not None) and not _may_manage(actor):
+        raise NotAllowed("Only an admin changes other people, and who is in which team.")
     if "time_zone" in changes:
         _check_time_zone(changes["time_zone"])
     if changes.get("role", user.role) != user.role:
@@ -89,6 +101,8 @@ def user_update(user: User, *, actor: Actor, now: datetime.datetime, **changes: 
     for field in EDITABLE:
         setattr(user, field, changes.get(field, getattr(user, field)))
     user.save()
+    if teams is not None:
+        user.teams.set(teams)
     audit(actor, "user.update", user, now=now, before=before, after=_described(user))
     return user
 
