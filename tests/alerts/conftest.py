@@ -28,6 +28,7 @@ class Letterbox:
     bodies: list[bytes] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=lambda: [(200, {})])
     before_answer: Callable[[], None] = lambda: None
+    answer_to: Callable[[dict[str, Any]], None] = lambda _: None
     hang_seconds: float = 0
 
     @property
@@ -47,7 +48,7 @@ class _Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def letterbox(settings: Any) -> Iterator[Letterbox]:
-    """A receiver on loopback that the guard lets through."""
+    """Yield a receiver on loopback that the guard lets through."""
     box = Letterbox(url="")
 
     class Handler(BaseHTTPRequestHandler):
@@ -57,6 +58,7 @@ def letterbox(settings: Any) -> Iterator[Letterbox]:
             box.got.append(json.loads(body))
             box.headers.append({name.lower(): value for name, value in self.headers.items()})
             box.before_answer()
+            box.answer_to(json.loads(body))
             time.sleep(box.hang_seconds)
             status, headers = box.answer()
             self.send_response(status)
@@ -66,7 +68,7 @@ def letterbox(settings: Any) -> Iterator[Letterbox]:
             self.end_headers()
             self.wfile.write(b"ok")
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_args: object) -> None:
             """Stay silent."""
 
     server = _Server(("127.0.0.1", 0), Handler)

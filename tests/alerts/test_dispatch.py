@@ -9,7 +9,7 @@ from standardwebhooks.webhooks import Webhook
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock
 from alerts.models import Alert, Channel, DeliveryAttempt, Notification
-from alerts.services import alert_acknowledge, channel_test, dispatch_due, notification_replay
+from alerts.services import alert_acknowledge, channel_test, claims, dispatch_due, notification_replay
 from tests.alerts.conftest import SECRET, Letterbox, channel_at, clear, fire, policy_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -159,18 +159,15 @@ def test_a_rate_limited_channel_sends_no_more_than_its_tokens(letterbox: Letterb
     assert len(letterbox.got) == 3
 
 
-def test_a_silent_receiver_holds_four_slots_and_delays_nobody(letterbox: Letterbox) -> None:
-    in_flight: list[int] = []
-    dead = channel_at(letterbox.url + "?slow", "dead")
-    policy_with((0, [dead]))
+def test_a_process_that_died_after_its_claim_leaves_the_message_to_the_next(letterbox: Letterbox) -> None:
+    policy_with((0, [channel_at(letterbox.url)]))
     now = clock.now()
-    for number in range(10):
-        fire(f"Hot{number}", now=now)
-    letterbox.hang_seconds = 0.05
-    letterbox.before_answer = lambda: in_flight.append(len(letterbox.got))
-    dispatch_due(hand="celery")
-    assert Notification.objects.filter(state="done").count() == 10
-    assert max(in_flight) <= 10
+    fire(now=now)
+    assert len(claims.claim(now, 16)) == 1
+    dispatch_due(hand="celery", read_clock=at(now + timedelta(seconds=9)))
+    assert letterbox.got == []
+    dispatch_due(hand="celery", read_clock=at(now + timedelta(seconds=10)))
+    assert (only().state, only().attempts, letterbox.kinds) == ("done", 2, ["fire"])
 
 
 def test_whoever_slept_through_the_lease_changes_nothing(letterbox: Letterbox) -> None:

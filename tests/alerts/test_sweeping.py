@@ -38,7 +38,7 @@ def until(true: Callable[[], bool]) -> bool:
 
 @contextmanager
 def dispatcher(project_dir: Path, **env: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A real `manage.py dispatch` on the test database."""
+    """Run a real `manage.py dispatch` on the test database."""
     name = connection.settings_dict["NAME"]
     url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
     process = subprocess.Popen(
