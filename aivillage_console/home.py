@@ -1,40 +1,52 @@
 """The roof's own pages: Overview, Setup, the style guide and error pages; joins the apps and decides nothing."""
 
-from datetime import timedelta
+import json
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Max, Min
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_GET, require_POST
 
-from aivillage_console.accounts.models import AuditEntry, Role, Scope, TokenKind
+from aivillage_console.accounts import selectors as account_selectors
+from aivillage_console.accounts.models import Role, Scope, TokenKind
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.accounts.services import Actor, Refused, source_named, token_issue
-from aivillage_console.lib import clock
+from aivillage_console.lib import clock, live
 from alerts import selectors as alert_selectors
-from alerts.engine.states import Severity
-from alerts.models import Alert, Channel, Rule, RuleGroup
+from alerts.models import Alert
 from alerts.services.channels import channel_test
 from metrics import selectors as metrics
 from metrics.maths.charting import Chart, Threshold, merged
 from metrics.promql.types import QueryError
-from metrics.views import time_range
+from metrics.views import fitting_range, time_range
 
 GOLDEN: list[tuple[str, str, str, dict[str, str], float | None]] = [
     ("cpu", "CPU", "percent", {"busy": "avg(cpu_usage_percent)"}, 100),
     ("memory", "Memory", "percent", {"used": "avg(memory_usage_percent)"}, 100),
-    ("disk", "Disk space used", "percent", {"": "max by (mount) (disk_usage_percent)"}, 100),
+    ("disk", "Disk space used", "percent", {"used": "max by (mount) (disk_usage_percent)"}, 100),
     ("network", "Network (rate over 2 min)", "bytes/s",
      {"received": "sum(rate(network_bytes_received_total[2m]))", "sent": "sum(rate(network_bytes_sent_total[2m]))"},
      None),
 ]  # fmt: skip
 NAV = [("Overview", "home", "home"), ("Alerts", "alerts:inbox", "bell"), ("Metrics", "metrics:explore", "chart"),
        ("Setup", "setup", "plug")]  # fmt: skip
+TOPICS = ("alerts", "overview", "setup", "deliveries")
+KEPT_SECONDS, MOST_KEPT = 10.0, 32
+SHORTENED = "Data begins at {0:%H:%M} UTC, so the last {1} are shown."
+ADVICE = {
+    400: "Compare the body with the snippet of step 2.", 401: "Create a token in step 1 and send it as a bearer token.",
+    403: "The token lacks the scope of this door; create one in step 1.", 404: "Compare the address with step 2.",
+    409: "Give each batch a batch_id of its own.", 413: "Send smaller batches.",
+    415: "Set Content-Type and Content-Encoding as in step 2.", 422: "Correct the row and send it again.",
+    429: "Send less often; the Retry-After header says when.", 503: "Send it again; nothing was stored.",
+}  # fmt: skip
 ERRORS = {
     400: ("Bad request", "The request could not be understood. Check the address and try again."),
     403: ("Not allowed", "Your role does not include this. An admin can change roles under Admin, Users."),
@@ -54,90 +66,113 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {"shell": {
         "theme": theme if theme in ("light", "dark") else "", "nav": nav,
         "socket": f"{settings.CONFIG.sockets_origin}/ws/shell",
-        "firing": SimpleLazyObject(lambda: alert_selectors.alert_counts(request.user)["firing"]),
+        "firing": SimpleLazyObject(alert_selectors.open_count),
+        # What the page was rendered with, so that a change before its socket opens is not missed.
+        "versions": SimpleLazyObject(lambda: json.dumps(live.versions(TOPICS))),
     }}  # fmt: skip
 
 
+_kept: dict[tuple[Any, ...], tuple[float, Chart]] = {}
+
+
 def _golden(window: dict[str, Any]) -> list[Chart]:
-    charts = []
-    for name, title, unit, queries, top in GOLDEN:
-        answers = []
-        for label, query in queries.items():
-            try:
-                answers.append(
-                    (
-                        label,
-                        metrics.range_query(
-                            query, start_ms=window["start_ms"], end_ms=window["end_ms"], step_ms=window["step_s"] * 1000
-                        ),
-                    )
-                )
-            except QueryError:
-                # One broken panel must not take the page with it; an empty chart says so.
-                continue
-        times, lines = merged(answers)
-        limit = Threshold(90) if name == "disk" else None
-        charts.append(Chart(f"golden-{name}", title, unit, times, lines, window["start_ms"] / 1000,
-                            window["end_ms"] / 1000, limit, y_max=top))  # fmt: skip
-    return charts
+    spec = alert_selectors.rule_spec("disk_space_low")
+    limit = Threshold(float(spec["threshold"])) if "threshold" in spec else None
+    return [_kept_chart(name, window, limit if name == "disk" else None) for name, *_ in GOLDEN]
+
+
+def _kept_chart(name: str, window: dict[str, Any], limit: Threshold | None) -> Chart:
+    # Many open pages ask for the same pictures; some seconds of sharing spare the store nearly all of it.
+    key = (name, window["start_ms"], window["end_ms"], window["step_s"], limit)
+    at, chart = _kept.get(key, (0.0, None))
+    if chart is not None and time.monotonic() - at < KEPT_SECONDS:
+        return chart
+    chart = _drawn(name, window, limit)
+    if not chart.problem and not chart.empty:
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        _kept[key] = (time.monotonic(), chart)
+    return chart
+
+
+def _drawn(name: str, window: dict[str, Any], limit: Threshold | None) -> Chart:
+    title, unit, queries, top = next(row[1:] for row in GOLDEN if row[0] == name)
+    answers, problem = [], ""
+    grid = {"start_ms": window["start_ms"], "end_ms": window["end_ms"], "step_ms": window["step_s"] * 1000}
+    for label, query in queries.items():
+        try:
+            answers.append((label, metrics.range_query(query, **grid)))
+        except QueryError as error:
+            # One broken panel must not take the page with it; it says itself what is wrong.
+            problem = f"{label}: {error}"
+    times, lines = merged(answers)
+    return Chart(f"golden-{name}", title, unit, times, lines, window["start_ms"] / 1000, window["end_ms"] / 1000, limit,
+                 y_max=top, problem=problem)  # fmt: skip
+
+
+def _pictures(request: HttpRequest) -> dict[str, Any]:
+    """Return the charts over the range asked for, or where none is, over one that fits what is stored."""
+    window = time_range(request)
+    charts = _golden(window)
+    first = min((at for chart in charts if (at := chart.first_at()) is not None), default=None)
+    shorter = fitting_range(request, window, first)
+    if shorter and first is not None:
+        window = time_range(request, shorter)
+        window["note"] = SHORTENED.format(datetime.fromtimestamp(first, UTC), shorter)
+        charts = _golden(window)
+    return {"charts": charts, "window": window}
 
 
 def _verdict(counts: dict[str, Any], firing: list[Alert], rules: int) -> dict[str, Any]:
     for severity in ("critical", "high", "medium", "low"):
         number = counts.get(severity, 0)
         if number:
-            oldest = min((a for a in firing if a.severity == severity), key=lambda a: a.started_at, default=None)
+            oldest = next((alert for alert in firing if alert.severity == severity), None)
             return {"level": severity, "number": number, "oldest": oldest, "rest": counts["open"] - number}
     return {"level": "ok" if rules else "unknown"}
 
 
-def _evaluation() -> dict[str, Any]:
-    enabled = RuleGroup.objects.filter(enabled=True)
-    groups = enabled.aggregate(last=Max("last_evaluated_at"), oldest=Min("last_evaluated_at"))
-    rules = Rule.objects.filter(enabled=True, group__enabled=True)
-    return {**groups, "rules": rules.count(), "failing": list(rules.filter(health="unknown")[:5])}
-
-
-def _status_context(request: HttpRequest) -> dict[str, Any]:
-    now = clock.now()
-    counts = alert_selectors.alert_counts(request.user)
-    firing = list(Alert.objects.filter(state__in=("firing", "unknown")).order_by("started_at")[:200])
-    rank = {severity.value: place for place, severity in enumerate(Severity)}
-    evaluation = _evaluation()
-    quiet = Alert.objects.filter(state="resolved").aggregate(last=Max("resolved_at"))["last"]
-    changes = AuditEntry.objects.filter(at__gte=now - timedelta(hours=1)).order_by("-id")[:8]
+def _verdict_context(request: HttpRequest) -> dict[str, Any]:
+    counts, firing = alert_selectors.alert_counts(request.user), alert_selectors.worst_open()
+    evaluation = alert_selectors.rules_status()
     return {
-        "now": now, "counts": counts,
-        "firing": sorted(firing, key=lambda a: (rank.get(a.severity, 9), a.started_at))[:5],
-        "verdict": _verdict(counts, firing, evaluation["rules"]), "evaluation": evaluation, "quiet_since": quiet,
-        "delivery": alert_selectors.delivery_status(), "ingest": metrics.ingest_status(now=clock.now()),
-        "changes": list(changes),
+        "now": clock.now(), "counts": counts, "firing": firing, "evaluation": evaluation,
+        "verdict": _verdict(counts, firing, evaluation.rules),
+        "quiet_since": None if firing else alert_selectors.last_resolved_at(),
+        "delivery": alert_selectors.delivery_status(),
     }  # fmt: skip
+
+
+def _side_context(now: datetime) -> dict[str, Any]:
+    changes = account_selectors.audit_trail().filter(at__gte=now - timedelta(hours=1)).order_by("-id")[:8]
+    return {"ingest": metrics.ingest_status(now=now), "changes": list(changes)}
 
 
 @require_GET
 @role_required(Role.VIEWER)
 def home(request: HttpRequest) -> HttpResponse:
     """Say whether anything is wrong, since when, and who has it."""
-    window = time_range(request)
     fragment = request.GET.get("fragment")
-    if fragment == "status":
-        return render(request, "home/_status.html", _status_context(request))
-    if fragment == "side":
-        return render(request, "home/_side.html", _status_context(request))
     if fragment == "charts":
-        return render(request, "home/_charts.html", {"charts": _golden(window), "window": window})
-    context = _status_context(request) | {"charts": _golden(window), "window": window}
-    context["no_data"] = all(chart.empty for chart in context["charts"])
+        return render(request, "home/_charts.html", _pictures(request))
+    context = _verdict_context(request)
+    if fragment == "status":
+        return render(request, "home/_status.html", context)
+    context |= _side_context(context["now"])
+    if fragment == "side":
+        return render(request, "home/_side.html", context)
+    context |= _pictures(request)
+    context["no_data"] = all(chart.empty and not chart.problem for chart in context["charts"])
     return render(request, "home/overview.html", context)
 
 
 def _setup_context(request: HttpRequest) -> dict[str, Any]:
-    names = set(metrics.metric_names())
+    now = clock.now()
+    refused = [(row, ADVICE.get(row.status, "")) for row in metrics.recent_rejections(20)]
     return {
-        "now": clock.now(), "rejections": metrics.recent_rejections(20), "metric_count": len(names),
-        "ingest": metrics.ingest_status(now=clock.now()), "channels": list(Channel.objects.order_by("name")[:20]),
-        "alerts_seen": Alert.objects.filter(rule=None).exists(), "base": request.build_absolute_uri("/").rstrip("/"),
+        "now": now, "rejections": refused, "metric_count": len(metrics.metric_names()),
+        "ingest": metrics.ingest_status(now=now), "channels": alert_selectors.channels(20),
+        "alerts_seen": alert_selectors.ready_made_seen(), "base": request.build_absolute_uri("/").rstrip("/"),
         "may_token": request.user.is_authenticated and request.user.has_role(Role.ADMIN),
         "may_test": request.user.is_authenticated and request.user.has_role(Role.RESPONDER),
     }  # fmt: skip
@@ -180,7 +215,7 @@ def setup_test(request: HttpRequest, channel_id: str) -> HttpResponseBase:
     """Send a test message through a channel."""
     try:
         channel_test(channel_id=channel_id, actor=_actor(request), now=clock.now())
-    except Channel.DoesNotExist as error:
+    except ObjectDoesNotExist as error:
         raise Http404 from error
     messages.success(request, "The test message is on its way; its result is in the notifications log.")
     return redirect("setup")

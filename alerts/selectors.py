@@ -9,11 +9,26 @@ from django.db.models import Case, Count, F, IntegerField, Max, Prefetch, Q, Que
 
 from aivillage_console.lib import clock
 from alerts.engine.states import AlertState
-from alerts.models import Alert, AlertEvent, Channel, DeliveryAttempt, Escalation, Heartbeat, Notification, Policy
+from alerts.models import (
+    Alert,
+    AlertEvent,
+    Channel,
+    DeliveryAttempt,
+    Escalation,
+    Heartbeat,
+    Notification,
+    Policy,
+    Rule,
+)
 
 PAGE = 50
+MAX_ID = 2**63 - 1
+MOST_COUNTED = 1000
+HISTORY_HOURS = 24
+BLOCK_PX, BLOCK_GAP_PX, BLOCK_HEIGHT_PX = 4, 1, 14
 LONGEST_PAGE = 200
 OPEN = ("firing", "unknown")
+FAILING = Q(health="unknown")
 RANK = Case(
     *(When(severity=name, then=Value(rank)) for rank, name in enumerate(("critical", "high", "medium", "low"))),
     default=Value(4), output_field=IntegerField(),
@@ -98,7 +113,8 @@ def alert_counts(viewer: Any) -> dict[str, Any]:
     """Return how many alerts are open, by severity, and how many nobody has taken."""
     del viewer
     is_open = Q(state__in=OPEN)
-    counts: dict[str, Any] = Alert.objects.aggregate(
+    # Without the finished ones: they are nearly all rows, and the partial index leaves them out.
+    counts: dict[str, Any] = Alert.objects.exclude(state=AlertState.RESOLVED.value).aggregate(
         open=Count("pk", filter=is_open),
         firing=Count("pk", filter=Q(state="firing", acked_at__isnull=True)),
         acknowledged=Count("pk", filter=is_open & Q(acked_at__isnull=False)),
@@ -169,3 +185,222 @@ def acknowledged_late(*, now: datetime, target_seconds: int = 300) -> QuerySet[A
     late = now - timedelta(seconds=target_seconds)
     rows = Alert.objects.filter(state=AlertState.FIRING.value, acked_at__isnull=True, started_at__lt=late)
     return rows.annotate(rank=RANK).order_by("rank", F("started_at"))
+
+
+TABS = {
+    "open": Q(state__in=OPEN),
+    "unacknowledged": Q(state="firing", acked_at__isnull=True),
+    "acknowledged": Q(state__in=OPEN, acked_at__isnull=False),
+    "unknown": Q(state="unknown"),
+    "pending": Q(state="pending"),
+    "resolved": Q(state="resolved"),
+    "all": Q(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """One tab of the inbox: its rows, where the next page begins, and how many each tab holds."""
+
+    alerts: list[Alert]
+    next_cursor: str
+    counts: dict[str, str]
+
+
+def _searched(viewer: Any, severity: str, owner: str, text: str) -> QuerySet[Alert]:
+    rows = Alert.objects.filter(severity=severity) if severity else Alert.objects.all()
+    if owner == "me":
+        rows = rows.filter(Q(assignee=viewer) | Q(acked_by=viewer.email))
+    elif owner == "none":
+        rows = rows.filter(assignee=None, acked_at=None)
+    number = text.removeprefix("#")
+    if number.isdecimal() and len(number) < 19:
+        return rows.filter(pk=int(number))
+    return rows.filter(Q(name__icontains=text) | Q(labels__icontains=text)) if text else rows
+
+
+def _tab_counts(rows: QuerySet[Alert]) -> dict[str, str]:
+    # Open alerts are few and indexed; of the finished ones no more than a screenful of digits is ever counted.
+    live = {name: Count("pk", filter=where) for name, where in TABS.items() if name not in ("resolved", "all")}
+    counts = rows.exclude(state=AlertState.RESOLVED.value).aggregate(**live, unresolved=Count("pk"))
+    resolved = rows.filter(state=AlertState.RESOLVED.value)[: MOST_COUNTED + 1].count()
+    more = "+" if resolved > MOST_COUNTED else ""
+    resolved = min(resolved, MOST_COUNTED)
+    everything = counts.pop("unresolved") + resolved
+    return {name: str(n) for name, n in counts.items()} | {
+        "resolved": f"{resolved}{more}",
+        "all": f"{everything}{more}",
+    }
+
+
+def _oldest_after(rows: QuerySet[Alert], cursor: str) -> QuerySet[Alert]:
+    try:
+        rank, started_us, pk = (int(part) for part in cursor.split("."))
+        started_at = clock.at_seconds(0) + timedelta(microseconds=started_us)
+    except (ValueError, OverflowError):
+        return rows
+    if not 0 < pk <= MAX_ID:
+        return rows
+    later = Q(started_at__gt=started_at) | Q(started_at=started_at, pk__gt=pk)
+    return rows.filter(Q(rank__gt=rank) | (Q(rank=rank) & later)) if abs(rank) < MOST_COUNTED else rows
+
+
+def inbox(
+    viewer: Any, *, tab: str, severity: str = "", owner: str = "", text: str = "", cursor: str = "", now: datetime
+) -> Inbox:
+    """Return a tab: the worst and oldest first while open, the newest first once finished; each row has `hours`."""
+    found = _searched(viewer, severity, owner, text)
+    rows = found.filter(TABS[tab]).select_related("assignee")
+    if tab in ("resolved", "all"):
+        rows = rows.order_by("-pk")
+        if cursor.isdecimal() and int(cursor) <= MAX_ID:
+            rows = rows.filter(pk__lt=int(cursor))
+    else:
+        rows = _oldest_after(rows.annotate(rank=RANK).order_by("rank", "started_at", "pk"), cursor)
+    shown = list(rows[: PAGE + 1])
+    alerts, following = shown[:PAGE], ""
+    if len(shown) > PAGE:
+        following = str(alerts[-1].pk) if tab in ("resolved", "all") else _cursor(alerts[-1])
+    _attach_hours(alerts, now)
+    return Inbox(alerts, following, _tab_counts(found))
+
+
+def _attach_hours(alerts: list[Alert], now: datetime) -> None:
+    since = now - timedelta(hours=HISTORY_HOURS)
+    kinds = ("started", "fired", "reopened", "resolved")
+    told = AlertEvent.objects.filter(alert__in=[a.pk for a in alerts], at__gte=since, kind__in=kinds)
+    story: dict[int, list[tuple[datetime, str]]] = {}
+    for pk, at, kind in told.order_by("-at").values_list("alert_id", "at", "kind")[: PAGE * HISTORY_HOURS]:
+        story.setdefault(pk, []).insert(0, (at, kind))
+    for alert in alerts:
+        alert.hours = hour_blocks(firing_hours(alert, story.get(alert.pk, []), now))  # type: ignore[attr-defined]
+
+
+def firing_hours(alert: Alert, story: Sequence[tuple[datetime, str]], now: datetime) -> list[bool]:
+    """Tell for each of the last 24 hours whether the alert fired in it."""
+    since = now - timedelta(hours=HISTORY_HOURS)
+    ends = [(at, kind == "resolved") for at, kind in story]
+    is_open = alert.state in OPEN
+    began: datetime | None = since if (ends and ends[0][1]) or (not ends and is_open) else None
+    if began and not ends and alert.started_at > since:
+        began = alert.started_at
+    spans: list[tuple[datetime, datetime]] = []
+    for at, over in ends:
+        if over and began is not None:
+            spans.append((began, at))
+            began = None
+        elif not over and began is None:
+            began = at
+    if began is not None:
+        spans.append((began, now))
+    hours = [since + timedelta(hours=i) for i in range(HISTORY_HOURS)]
+    return [any(start < hour + timedelta(hours=1) and end >= hour for start, end in spans) for hour in hours]
+
+
+def hour_blocks(hours: Sequence[bool]) -> dict[str, Any]:
+    """Return the hours as two outlines, quiet and firing, for one small drawing."""
+    box = f"h{BLOCK_PX}v{BLOCK_HEIGHT_PX}h-{BLOCK_PX}z"
+    paths = {True: "", False: ""}
+    for place, fired in enumerate(hours):
+        paths[fired] += f"M{place * (BLOCK_PX + BLOCK_GAP_PX)} 0{box}"
+    return {"fired": paths[True], "quiet": paths[False], "count": sum(hours)}
+
+
+def open_count() -> int:
+    """Return how many alerts nobody has taken yet."""
+    return Alert.objects.filter(TABS["unacknowledged"]).count()
+
+
+def alert_of_page(alert_id: int) -> Alert | None:
+    """Return an alert with its rule, group and owner, or None."""
+    rows = Alert.objects.select_related("rule__group", "assignee")
+    return rows.filter(pk=alert_id).first() if alert_id <= MAX_ID else None
+
+
+def worst_open(limit: int = 5) -> list[Alert]:
+    """Return the open alerts that matter most: the worst severity first, in it the oldest."""
+    rows = Alert.objects.filter(state__in=OPEN).select_related("assignee").annotate(rank=RANK)
+    return list(rows.order_by("rank", "started_at", "pk")[:limit])
+
+
+def last_resolved_at() -> datetime | None:
+    """Return when an alert last ended."""
+    newest: datetime | None = Alert.objects.filter(state="resolved").aggregate(at=Max("resolved_at"))["at"]
+    return newest
+
+
+def ready_made_seen() -> bool:
+    """Tell whether anybody ever sent a ready-made alert."""
+    return Alert.objects.filter(rule=None).exists()
+
+
+def escalation_of(alert: Alert) -> Escalation | None:
+    """Return the policy that runs for the present episode."""
+    return Escalation.objects.filter(alert=alert, episode=alert.episode).first()
+
+
+def channel_names(ids: Sequence[str]) -> dict[str, str]:
+    """Return the names of channels by id."""
+    return {str(pk): name for pk, name in Channel.objects.filter(pk__in=ids).values_list("pk", "name")}
+
+
+def episodes_before(alert: Alert, limit: int = 5) -> list[dict[str, Any]]:
+    """Return the last finished episodes: when each began and ended, and what ended it."""
+    rows = AlertEvent.objects.filter(alert=alert, episode__lt=alert.episode, kind__in=("started", "fired", "resolved"))
+    found: dict[int, dict[str, Any]] = {}
+    for event in rows.order_by("-id")[: limit * 4]:
+        one = found.setdefault(event.episode, {"number": event.episode})
+        if event.kind == "resolved":
+            one |= {"ended_at": event.at, "because": event.reason, "by": event.actor}
+        else:
+            one["began_at"] = event.at
+    return list(found.values())[:limit]
+
+
+def fires_since(alert: Alert, since: datetime) -> int:
+    """Return how often the alert fired since a time."""
+    return AlertEvent.objects.filter(alert=alert, kind__in=("started", "fired", "reopened"), at__gte=since).count()
+
+
+def notification(notification_id: int) -> Notification | None:
+    """Return one message, or None."""
+    return Notification.objects.filter(pk=notification_id).first() if notification_id <= MAX_ID else None
+
+
+def notifications_page(*, state: str = "", before: str = "") -> tuple[list[Notification], str]:
+    """Return messages, newest first, each with its tries, and where the next page begins."""
+    rows = Notification.objects.prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("id")))
+    rows = rows.order_by("-id")
+    if state:
+        rows = rows.filter(state=state)
+    if before.isdecimal() and int(before) <= MAX_ID:
+        rows = rows.filter(pk__lt=int(before))
+    shown = list(rows[: PAGE + 1])
+    return shown[:PAGE], str(shown[PAGE - 1].pk) if len(shown) > PAGE else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesStatus:
+    """How evaluation fares."""
+
+    rules: int
+    last_at: datetime | None
+    failing: list[Rule]
+
+
+def rules_status() -> RulesStatus:
+    """Return how many rules watch, when they last did, and which fail."""
+    rules = Rule.objects.filter(enabled=True, group__enabled=True)
+    facts = rules.aggregate(n=Count("pk"), last=Max("group__last_evaluated_at"), bad=Count("pk", filter=FAILING))
+    return RulesStatus(facts["n"], facts["last"], list(rules.filter(FAILING)[:5]) if facts["bad"] else [])
+
+
+def rule_spec(default_key: str) -> dict[str, Any]:
+    """Return what a shipped rule asks now; empty where it was deleted or switched off."""
+    found = Rule.objects.filter(default_key=default_key, enabled=True).values_list("spec", flat=True).first()
+    return dict(found or {})
+
+
+def channels(limit: int) -> list[Channel]:
+    """Return the first channels by name."""
+    return list(Channel.objects.order_by("name")[:limit])

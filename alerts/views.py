@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.db.models import Case, Count, Prefetch, Q, QuerySet, Value, When
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -17,78 +17,38 @@ from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock
-from alerts.engine.states import AlertState, Severity
-from alerts.models import Alert, DeliveryAttempt, Notification
+from alerts import selectors
+from alerts.engine.states import Severity
+from alerts.models import Alert
 from alerts.services import actions
 from alerts.services.channels import notification_replay
 from metrics import selectors as metrics
 from metrics.maths.charting import Chart, Threshold, lines_of
-from metrics.promql.types import QueryError
+from metrics.promql.questions import split_comparison
+from metrics.promql.types import QueryError, QueryResult
 
-PAGE_SIZE = 50
-ORDER = Case(*(When(severity=s.value, then=Value(i)) for i, s in enumerate(Severity)), default=Value(9))
-OPEN = ~Q(state=AlertState.RESOLVED.value)
-TABS = {
-    "open": OPEN,
-    "unacknowledged": Q(state=AlertState.FIRING.value, acked_at=None),
-    "acknowledged": OPEN & Q(acked_at__isnull=False),
-    "unknown": Q(state=AlertState.UNKNOWN.value),
-    "resolved": Q(state=AlertState.RESOLVED.value),
-    "all": Q(),
-}
-MAX_ID = 2**63 - 1
-
-
-def open_count() -> int:
-    """Return how many alerts nobody has taken yet."""
-    return Alert.objects.filter(TABS["unacknowledged"]).count()
-
-
-def _filtered(query: QueryDict, user: Any) -> QuerySet[Alert]:
-    found = Alert.objects.all()
-    if query.get("sev") in {severity.value for severity in Severity}:
-        found = found.filter(severity=query["sev"])
-    if query.get("owner") == "me":
-        found = found.filter(Q(assignee=user) | Q(acked_by=user.email))
-    elif query.get("owner") == "none":
-        found = found.filter(assignee=None, acked_at=None)
-    text = query.get("q", "").strip().replace("\x00", "")[:200]
-    if text.removeprefix("#").isdigit() and int(text.removeprefix("#")) <= MAX_ID:
-        return found.filter(pk=int(text.removeprefix("#")))
-    return found.filter(Q(name__icontains=text) | Q(labels__icontains=text)) if text else found
-
-
-def _page(found: QuerySet[Alert], tab: str, after: str) -> tuple[list[Alert], str]:
-    # Severity first, then age; finished alerts page by id, so that new rows never shift a page.
-    rows = found.filter(TABS[tab]).order_by(ORDER, "started_at", "-id").select_related("assignee")
-    if tab in ("resolved", "all"):
-        rows = rows.order_by("-id")
-        if after.isdigit() and int(after) <= MAX_ID:
-            rows = rows.filter(pk__lt=int(after))
-        shown = list(rows[: PAGE_SIZE + 1])
-        return shown[:PAGE_SIZE], str(shown[PAGE_SIZE - 1].pk) if len(shown) > PAGE_SIZE else ""
-    start = min(int(after), 100_000) if after.isdigit() and len(after) < 7 else 0
-    shown = list(rows[start : start + PAGE_SIZE + 1])
-    return shown[:PAGE_SIZE], str(start + PAGE_SIZE) if len(shown) > PAGE_SIZE else ""
+UNDO_SECONDS = 8
+MESSAGE_STATES = ("due", "done", "failed", "cancelled")
 
 
 def _inbox_context(request: HttpRequest) -> dict[str, Any]:
     tab = request.GET.get("state", "open")
-    tab = tab if tab in TABS else "open"
-    found = _filtered(request.GET, request.user)
-    counts = found.aggregate(**{name: Count("id", filter=where) for name, where in TABS.items() if name != "all"},
-                             all=Count("id"))  # fmt: skip
-    alerts, following = _page(found, tab, request.GET.get("after", ""))
+    tab = tab if tab in selectors.TABS else "open"
+    now, text = clock.now(), request.GET.get("q", "").strip().replace("\x00", "")[:200]
+    severity = request.GET.get("sev", "") if request.GET.get("sev") in {s.value for s in Severity} else ""
+    found = selectors.inbox(request.user, tab=tab, severity=severity, owner=request.GET.get("owner", ""), text=text,
+                            cursor=request.GET.get("after", ""), now=now)  # fmt: skip
     # Absolute, because the answer to a bulk action lives at another address.
     base = reverse("alerts:inbox") + "?"
     kept = {key: request.GET[key] for key in ("sev", "owner", "q") if request.GET.get(key)}
-    tabs = [(name, counts[name], base + urlencode({**kept, "state": name})) for name in TABS]
+    tabs = [(name, found.counts[name], base + urlencode({**kept, "state": name})) for name in selectors.TABS
+            if name != "pending" or found.counts[name] != "0" or tab == "pending"]  # fmt: skip
     query = request.GET.copy()
     query.pop("fragment", None)
-    next_page = base + urlencode({**kept, "state": tab, "after": following})
-    return {"next_page": next_page, "tab": tab, "tabs": tabs,
-            "alerts": alerts, "following": following, "counts": counts, "now": clock.now(),
-            "can_act": _may_respond(request), "fragment": base + urlencode({**query.dict(), "fragment": "table"}),
+    next_page = base + urlencode({**kept, "state": tab, "after": found.next_cursor})
+    return {"next_page": next_page, "tab": tab, "tabs": tabs, "alerts": found.alerts, "following": found.next_cursor,
+            "counts": found.counts, "now": now, "can_act": _may_respond(request),
+            "fragment": base + urlencode({**query.dict(), "fragment": "table"}),
             "filtered": bool(kept), "severities": [s.value for s in Severity]}  # fmt: skip
 
 
@@ -108,58 +68,94 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @role_required(Role.VIEWER)
 def counter(request: HttpRequest) -> HttpResponse:
     """Show how many alerts wait, for the rail, the title and the favicon."""
-    return render(request, "alerts/_counter.html", {"count": open_count()})
+    return render(request, "alerts/_counter.html", {"count": selectors.open_count()})
 
 
 def _alert(alert_id: int) -> Alert:
-    if alert_id > MAX_ID:
-        raise Http404
-    alert = Alert.objects.select_related("rule__group", "assignee").filter(pk=alert_id).first()
+    alert = selectors.alert_of_page(alert_id)
     if alert is None:
         raise Http404("There is no such alert.")
     return alert
 
 
-def _expression(alert: Alert) -> str:
+def _condition(alert: Alert) -> tuple[str, str, float | None]:
+    """Return what is drawn, the operator and the threshold: as they were stored when it fired."""
     evidence = alert.evidence or {}
-    return str(evidence.get("query") or evidence.get("expr") or evidence.get("expression") or "")
+    query = str(evidence.get("query") or "")
+    limit = evidence.get("threshold", alert.threshold)
+    if evidence.get("expression"):
+        return str(evidence["expression"]), str(evidence.get("operator") or ">"), limit
+    try:
+        split = split_comparison(query) if query else None
+    except QueryError:
+        split = None
+    return split or (query, ">", limit)
 
 
-def _series_query(alert: Alert) -> str:
-    # A rule's expression ends in its comparison; without it the series is drawn on both sides of the line.
-    query = str((alert.evidence or {}).get("series") or (alert.evidence or {}).get("value_query") or _expression(alert))
-    for op in (" > ", " >= ", " < ", " <= "):
-        left, found, right = query.rpartition(op)
-        if found and right.strip().replace(".", "", 1).replace("e", "", 1).lstrip("-").isdigit():
-            return left
-    return query
-
-
-def _operator(alert: Alert) -> str:
-    for op in (">=", "<=", ">", "<"):
-        if op in _expression(alert):
-            return op
-    return ">"
+def kept_samples(evidence: dict[str, Any]) -> QueryResult | None:
+    """Return the samples kept with an alert as a query's answer, or None where none were kept."""
+    times, values = evidence.get("timestamps_ms") or [], evidence.get("values") or []
+    if not times or len(times) != len(values):
+        return None
+    row = np.array([values], dtype=np.float64)
+    return QueryResult(type="matrix", labels=[dict(evidence.get("series_labels") or {})],
+                       timestamps_ms=np.array(times, dtype=np.int64), values=row,
+                       present=np.isfinite(row), warnings=[])  # fmt: skip
 
 
 def _evidence(alert: Alert, now: datetime) -> tuple[Chart | None, str]:
-    query = _series_query(alert)
+    query, operator, threshold = _condition(alert)
     if not query:
         return None, "This alert was sent ready-made, so the console holds no series for it."
     window = timedelta(seconds=max(3600, 4 * (alert.rule.window_seconds if alert.rule else 0)))
     start, end = alert.started_at - window, min(now, (alert.resolved_at or now) + window / 4)
     step_ms = max(15_000, int((end - start).total_seconds() * 1000 / 240) // 1000 * 1000)
     start_ms, end_ms = (int(at.timestamp() * 1000) // step_ms * step_ms for at in (start, end))
+    missing, result = "", None
     try:
         result = metrics.range_query(query, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
     except QueryError as error:
-        return None, f"The query of this alert cannot be evaluated: {error}"
-    lines, hidden = lines_of(result)
-    limit = None if alert.threshold is None else Threshold(alert.threshold, _operator(alert))
-    chart = Chart("evidence", f"Evidence of {alert.name}", str((alert.evidence or {}).get("unit", "")),
-                  [t / 1000 for t in result.timestamps_ms.tolist()], lines, start_ms / 1000, end_ms / 1000, limit,
-                  _marks(alert), hidden)  # fmt: skip
-    return chart, "" if lines else "No samples are stored for this window: they may be past their retention."
+        missing = f"The query of this alert cannot be evaluated: {error}"
+    if result is None or not result.present.any():
+        missing = missing or "No samples are stored for this window: they may be past their retention."
+        result = kept_samples(alert.evidence or {})
+    if result is None:
+        return None, missing
+    lines, hidden = lines_of(_own_first(result, alert))
+    first = min(start_ms, int(result.timestamps_ms[0]))
+    limit = None if threshold is None else Threshold(threshold, operator)
+    chart = Chart("evidence", f"Evidence of {alert.name}", evidence_unit(query),
+                  [t / 1000 for t in result.timestamps_ms.tolist()], lines, _begins(lines, result, first) / 1000,
+                  end_ms / 1000, limit, _marks(alert), hidden)  # fmt: skip
+    return chart, f"{missing} Shown are the samples kept when it fired." if missing else ""
+
+
+def _begins(lines: list[dict[str, Any]], result: QueryResult, start_ms: int) -> int:
+    # A series younger than the window would sit in the last pixels of an empty chart.
+    known = result.present.any(axis=0).nonzero()[0]
+    if not lines or not len(known):
+        return start_ms
+    oldest, newest = int(result.timestamps_ms[known[0]]), int(result.timestamps_ms[known[-1]])
+    return max(start_ms, oldest - max(60_000, (newest - oldest) // 10))
+
+
+def _own_first(result: QueryResult, alert: Alert) -> QueryResult:
+    """Return only the series the alert is about, where it can be told from the others."""
+    wanted = (alert.evidence or {}).get("series_labels")
+    if not isinstance(wanted, dict):
+        return result
+    own = [i for i, labels in enumerate(result.labels)
+           if {k: v for k, v in labels.items() if k != "__name__"} == wanted]  # fmt: skip
+    if not own:
+        return result
+    return QueryResult(type=result.type, labels=[result.labels[i] for i in own], timestamps_ms=result.timestamps_ms,
+                       values=result.values[own], present=result.present[own], warnings=result.warnings)  # fmt: skip
+
+
+def evidence_unit(query: str) -> str:
+    """Return the unit the names in a query speak of."""
+    return next((unit for word, unit in (("percent", "percent"), ("bytes", "bytes"), ("seconds", "seconds"))
+                 if word in query), "")  # fmt: skip
 
 
 def _marks(alert: Alert) -> list[dict[str, Any]]:
@@ -172,39 +168,60 @@ def _bands(alert: Alert, chart: Chart | None, now: datetime) -> list[dict[str, A
     if chart is None or chart.end <= chart.start:
         return []
     end = alert.resolved_at or now
-    pieces = [("firing", alert.started_at, min(alert.acked_at or end, end)), ("acknowledged", alert.acked_at, end),
+    held = alert.rule.for_seconds if alert.rule else 0
+    pieces = [("pending", alert.started_at - timedelta(seconds=held), alert.started_at),
+              ("firing", alert.started_at, min(alert.acked_at or end, end)), ("acknowledged", alert.acked_at, end),
               ("resolved", alert.resolved_at, datetime.fromtimestamp(chart.end, UTC))]  # fmt: skip
     span = chart.end - chart.start
     return [
         {"name": name, "x": round((since.timestamp() - chart.start) / span * 1000, 1),
          "width": round(max(0.0, (until - since).total_seconds()) / span * 1000, 1)}
-        for name, since, until in pieces if since
+        for name, since, until in pieces if since and until > since
     ]  # fmt: skip
 
 
-def _deliveries(alert: Alert) -> list[Notification]:
-    tries = Prefetch("tries", DeliveryAttempt.objects.order_by("id"), to_attr="attempt_list")
-    return list(alert.notifications.prefetch_related(tries).order_by("-id")[:50])
-
-
 def _next_step(alert: Alert) -> dict[str, Any] | None:
-    row = alert.escalations.filter(state="active", episode=alert.episode).first()
-    if row is None or row.due_at is None:
+    row = selectors.escalation_of(alert)
+    if row is None:
         return None
     steps = (row.policy_snapshot or {}).get("steps", [])
-    step = steps[row.step] if row.step < len(steps) else {}
-    return {"at": row.due_at, "number": row.step + 1, "of": len(steps), "channels": step.get("channels", [])}
+    names = selectors.channel_names(sorted({pk for step in steps for pk in step.get("channels", [])}))
+    told = [{"number": i + 1, "delay_seconds": step.get("delay_seconds", 0), "done": i < row.step,
+             "ahead": i == row.step and row.state == "active",
+             "channels": [names.get(pk, "a deleted channel") for pk in step.get("channels", [])]}
+            for i, step in enumerate(steps)]  # fmt: skip
+    ahead = row.due_at if row.state == "active" else None
+    return {"at": ahead, "number": row.step + 1, "of": len(steps), "steps": told, "why": row.stopped_because,
+            "policy": (row.policy_snapshot or {}).get("name", ""),
+            "channels": told[row.step]["channels"] if row.step < len(told) else []}  # fmt: skip
+
+
+def ordered_labels(alert: Alert) -> list[tuple[str, str]]:
+    """Return the labels with those that tell this alert from its siblings first."""
+    shared = set(alert.rule.labels) if alert.rule else set()
+    common = shared | {"severity", "alertname", "env", "job", "team"}
+    return sorted(alert.labels.items(), key=lambda item: (item[0] in common, item[0]))
+
+
+def _why(alert: Alert) -> dict[str, Any]:
+    query, operator, threshold = _condition(alert)
+    evidence = alert.evidence or {}
+    return {"query": str(evidence.get("query") or query), "expression": query, "operator": operator,
+            "threshold": threshold, "value": (evidence.get("values") or [alert.value])[-1],
+            "unit": evidence_unit(query),
+            "at": evidence.get("evaluated_at"), "samples": len(evidence.get("values") or [])}  # fmt: skip
 
 
 def _detail_context(request: HttpRequest, alert: Alert) -> dict[str, Any]:
     now = clock.now()
     chart, missing = _evidence(alert, now)
-    since = now - timedelta(days=30)
+    why = _why(alert)
     return {
         "alert": alert, "chart": chart, "missing": missing, "bands": _bands(alert, chart, now), "now": now,
-        "events": list(alert.events.order_by("-id")[:100]), "deliveries": _deliveries(alert),
-        "step": _next_step(alert), "query": _expression(alert), "can_act": _may_respond(request),
-        "fires": alert.events.filter(kind__in=("fired", "reopened"), at__gte=since).count(),
+        "events": selectors.events_of(alert, limit=100), "deliveries": selectors.notifications_of(alert, limit=50),
+        "step": _next_step(alert), "query": why["query"], "why": why, "unit": why["unit"],
+        "labels": ordered_labels(alert), "episodes": selectors.episodes_before(alert), "can_act": _may_respond(request),
+        "fires": selectors.fires_since(alert, now - timedelta(days=30)),
         "runbook": alert.annotations.get("runbook", ""), "runbook_url": alert.annotations.get("runbook_url", ""),
     }  # fmt: skip
 
@@ -261,6 +278,7 @@ def act(request: HttpRequest, alert_id: int, action: str) -> HttpResponseBase:
         messages.success(request, said)
         return redirect("alerts:detail", alert_id=alert_id)
     context = _detail_context(request, _alert(alert_id)) | {"said": said, "status": status}
+    context["undo_seconds"] = UNDO_SECONDS if action == "acknowledge" and status == 200 else 0
     template = "alerts/_detail.html" if request.headers.get("HX-Request") else "alerts/detail.html"
     return render(request, template, context, status=status)
 
@@ -272,7 +290,7 @@ def bulk(request: HttpRequest) -> HttpResponseBase:
     action = request.POST.get("action", "")
     if action not in ("acknowledge", "resolve", "assign"):
         raise Http404
-    chosen = [int(text) for text in request.POST.getlist("id")[:PAGE_SIZE] if text.isdigit() and len(text) < 19]
+    chosen = [int(text) for text in request.POST.getlist("id")[: selectors.PAGE] if text.isdigit() and len(text) < 19]
     results = [_one_of_bulk(request, action, number) for number in chosen]
     context = _inbox_context(request) | {"results": results, "action": action,
                                          "done": sum(ok for _, ok, _ in results)}  # fmt: skip
@@ -283,7 +301,7 @@ def _one_of_bulk(request: HttpRequest, action: str, alert_id: int) -> tuple[int,
     version = _version(request.POST.get(f"version-{alert_id}", ""))
     try:
         _run(action, alert_id, version, request)
-    except Alert.DoesNotExist:
+    except ObjectDoesNotExist:
         return alert_id, False, "there is no such alert"
     except actions.StaleVersion as error:
         return alert_id, False, f"changed meanwhile; it is {error.alert.shown_state} now"
@@ -296,7 +314,7 @@ def _one_of_bulk(request: HttpRequest, action: str, alert_id: int) -> tuple[int,
 @role_required(Role.RESPONDER)
 def retry(request: HttpRequest, notification_id: int) -> HttpResponseBase:
     """Send a finished message once more, as a message of its own."""
-    row = Notification.objects.filter(pk=min(notification_id, MAX_ID)).first()
+    row = selectors.notification(notification_id)
     if row is None:
         raise Http404
     notification_replay(notification_id=row.pk, actor=_actor(request), now=clock.now())
@@ -308,16 +326,10 @@ def retry(request: HttpRequest, notification_id: int) -> HttpResponseBase:
 @role_required(Role.VIEWER)
 def notifications(request: HttpRequest) -> HttpResponse:
     """Show every message owed to a receiver, newest first, with each try."""
-    rows = Notification.objects.prefetch_related(Prefetch("tries", to_attr="attempt_list")).order_by("-id")
     wanted = request.GET.get("state", "")
-    if wanted in ("due", "done", "failed", "cancelled"):
-        rows = rows.filter(state=wanted)
-    before = request.GET.get("before", "")
-    if before.isdigit() and int(before) <= MAX_ID:
-        rows = rows.filter(pk__lt=int(before))
-    shown = list(rows[: PAGE_SIZE + 1])
-    context = {"deliveries": shown[:PAGE_SIZE], "wanted": wanted, "states": ["due", "done", "failed", "cancelled"],
-               "following": shown[PAGE_SIZE - 1].pk if len(shown) > PAGE_SIZE else "", "now": clock.now(),
-               "can_act": _may_respond(request)}  # fmt: skip
+    wanted = wanted if wanted in MESSAGE_STATES else ""
+    shown, following = selectors.notifications_page(state=wanted, before=request.GET.get("before", ""))
+    context = {"deliveries": shown, "wanted": wanted, "states": MESSAGE_STATES, "following": following,
+               "now": clock.now(), "can_act": _may_respond(request)}  # fmt: skip
     fragment = request.GET.get("fragment") == "table"
     return render(request, "alerts/_deliveries.html" if fragment else "alerts/notifications.html", context)

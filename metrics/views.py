@@ -16,6 +16,7 @@ from aivillage_console.accounts.permissions import role_required
 from aivillage_console.lib import clock
 from metrics import selectors
 from metrics.maths.charting import Chart, full_name, lines_of, statistics
+from metrics.promql.questions import selectors_of
 from metrics.promql.types import QueryError, QueryResult
 
 RANGES = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800}
@@ -52,20 +53,40 @@ def time_range(request: HttpRequest, default: str = "1h") -> dict[str, Any]:
             "step_s": step_s, "start_ms": start_ms, "end_ms": end_ms}  # fmt: skip
 
 
+def fitting_range(request: HttpRequest, window: dict[str, Any], first: float | None) -> str:
+    """Return a shorter range that holds all there is, where the address asks for none; empty where none is better."""
+    if first is None or any(request.GET.get(name) for name in ("range", "from", "to")):
+        return ""
+    held = window["end"].timestamp() - first
+    asked = (window["end"] - window["start"]).total_seconds()
+    return next((name for name, seconds in RANGES.items() if held <= seconds < asked), "")
+
+
 def _error_view(query: str, error: QueryError) -> dict[str, Any]:
     at = error.position
     caret = None if at is None or at > len(query) else query.replace("\n", " ") + "\n" + " " * at + "^"
     return {"text": str(error), "kind": error.kind, "caret": caret}
 
 
+def _near(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
 def _suggestion(query: str) -> str:
-    known = list(selectors.metric_names())
-    words = [word for word in re.findall(r"[a-zA-Z_:][\w:]*", query) if word not in known and "_" in word]
-    for word in words:
-        near = difflib.get_close_matches(word, known, n=1)
-        if near:
-            return f"No metric is called {word}. Did you mean {near[0]}?"
-    return "The metric exists, but no series has these labels in this range."
+    """Say which name or label value of a query that answers nothing is unknown, and what is close to it."""
+    for matchers in selectors_of(query):
+        for matcher in (m for m in matchers if m.op == "="):
+            known = list(selectors.label_values(matcher.name))
+            if matcher.value in known or not matcher.value:
+                continue
+            if matcher.name == "__name__":
+                return f"No metric is called {matcher.value}.{_near(matcher.value, known)}"
+            if not known:
+                return f"No series has a label {matcher.name}.{_near(matcher.name, list(selectors.label_names()))}"
+            near = _near(matcher.value, known)
+            return f"The label {matcher.name} exists, its value {matcher.value} does not.{near}"
+    return "Metric and labels exist, but no sample lies in this range, or the condition holds for none."
 
 
 def _unit(query: str) -> str:
@@ -86,6 +107,13 @@ def _ask(query: str, window: dict[str, Any]) -> QueryResult:
                                  step_ms=window["step_s"] * 1000)  # fmt: skip
 
 
+def first_present(result: QueryResult) -> float | None:
+    """Return when the first point of an answer lies."""
+    if not result.present.any():
+        return None
+    return float(result.timestamps_ms[result.present.any(axis=0).argmax()]) / 1000
+
+
 def _chart_of(query: str, result: QueryResult, window: dict[str, Any]) -> Chart:
     lines, hidden = lines_of(result)
     times = [at / 1000 for at in result.timestamps_ms.tolist()]
@@ -96,13 +124,15 @@ def _chart_of(query: str, result: QueryResult, window: dict[str, Any]) -> Chart:
 def _starters() -> list[tuple[str, str]]:
     names = set(selectors.metric_names())
     wanted = [
-        ("system_cpu_percent", "system_cpu_percent", "CPU of every host"),
-        ("system_memory_percent", "system_memory_percent", "Memory of every host"),
+        ("cpu_usage_percent", "avg by (host) (cpu_usage_percent)", "CPU of every host"),
+        ("memory_usage_percent", "memory_usage_percent", "Memory of every host"),
+        ("network_bytes_received_total", "sum by (host) (rate(network_bytes_received_total[2m]))", "Network, received"),
+        ("disk_usage_percent", "max by (mount) (disk_usage_percent)", "How full each file system is"),
         ("console_work_total", "sum by (kind) (rate(console_work_total[5m]))", "Work the console does"),
     ]
     found = [(query, words) for name, query, words in wanted if name in names]
     found += [(name, "A stored metric") for name in sorted(names)]
-    return found[:3]
+    return found[:5]
 
 
 def _explore_context(request: HttpRequest) -> dict[str, Any]:
@@ -115,6 +145,11 @@ def _explore_context(request: HttpRequest) -> dict[str, Any]:
         return context | {"starters": _starters()}
     try:
         result = _ask(query, window)
+        shorter = fitting_range(request, window, first_present(result))
+        if shorter:
+            context["window"] = window = time_range(request, shorter)
+            window["note"] = f"All there is lies within the last {shorter}."
+            result = _ask(query, window)
     except QueryError as error:
         return context | {"error": _error_view(query, error), "status": 400}
     chart = _chart_of(query, result, window)

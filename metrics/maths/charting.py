@@ -34,11 +34,19 @@ class Chart:
     marks: list[dict[str, Any]] = field(default_factory=list)
     hidden: int = 0
     y_max: float | None = None
+    problem: str = ""
 
     @property
     def empty(self) -> bool:
         """Tell whether no series has a point."""
         return not self.series
+
+    def first_at(self) -> float | None:
+        """Return when the first point lies."""
+        for place, at in enumerate(self.times):
+            if any(line["values"][place] is not None for line in self.series):
+                return at
+        return None
 
     def payload(self) -> dict[str, Any]:
         """Return what the script draws."""

@@ -5,6 +5,7 @@
   const beatMs = 5000;
   const pollMs = 15000;
   const seen = {};
+  const renderedWith = JSON.parse(document.body.dataset.versions || "{}");
   const pending = new Map();
   let socket = null;
   let lastBeat = 0;
@@ -23,6 +24,8 @@
   // ---- Morphing. What the reader did (open details, ticked boxes, keyboard cursor, charts) belongs to the reader.
   const keepers = {
     beforeNodeMorphed: (old) => !(old.dataset && old.dataset.morph === "keep"),
+    // What can still be undone stays until its seconds are over.
+    beforeNodeRemoved: (old) => !(old.querySelector && old.querySelector("[data-undo]")),
     beforeAttributeUpdated: (name, node) => {
       if (name === "open" && (node.tagName === "DETAILS" || node.tagName === "DIALOG")) return false;
       if (name === "checked" && node.tagName === "INPUT") return false;
@@ -89,8 +92,9 @@
     if (seen[topic] === version) return;
     const first = !(topic in seen);
     seen[topic] = version;
-    // The first version heard only says where we start, unless the page was rendered before it (reconnect).
-    if (!first) for (const region of regions(topic)) schedule(region);
+    // The first version heard only says where we start, unless it differs from what the page was rendered with.
+    const rendered = renderedWith[topic];
+    if (!first || (rendered !== undefined && rendered !== version)) for (const region of regions(topic)) schedule(region);
   };
 
   // ---- The socket
@@ -136,6 +140,15 @@
       if (every && !document.hidden && now - Number(region.dataset.at || loaded) >= every) schedule(region);
     }
   };
+
+  // An undo is offered for some seconds, counted down, and then taken away.
+  setInterval(() => {
+    for (const button of $$("[data-undo]")) {
+      const left = Number(button.dataset.undo) - 1;
+      button.dataset.undo = left;
+      if (left <= 0) button.remove(); else $("[data-undo-left]", button).textContent = left;
+    }
+  }, 1000);
 
   const loaded = Date.now();
   document.addEventListener("ui:pause", () => {
