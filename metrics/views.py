@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -111,7 +112,7 @@ def first_present(result: QueryResult) -> float | None:
     """Return when the first point of an answer lies."""
     if not result.present.any():
         return None
-    return float(result.timestamps_ms[result.present.any(axis=0).argmax()]) / 1000
+    return float(result.timestamps_ms[int(np.argmax(result.present.any(axis=0)))]) / 1000
 
 
 def _chart_of(query: str, result: QueryResult, window: dict[str, Any]) -> Chart:
