@@ -68,7 +68,8 @@ def _vectors(node: Binary, left: VectorValue, right: VectorValue) -> VectorValue
     if node.op in ARITHMETIC or node.returns_bool:
         return merged(_paired(pairs, _numbers(node.op, a, b), pairs.present, drops=node.returns_bool))
     kept = pairs.present & COMPARISONS[node.op](a, b)
-    return merged(_paired(pairs, a, kept, drops=False))
+    named_by = right.drops_name[pairs.right] if node.matching.side == "one-to-many" else left.drops_name[pairs.left]
+    return merged(VectorValue(pairs.labels, a, kept, named_by))
 
 
 def _paired(pairs: Pairs, values: Floats, present: Bools, *, drops: bool) -> VectorValue:

@@ -16,6 +16,9 @@ def shortest_decimal(value: float) -> str:
 
 def bound_of(text: str) -> float | None:
     """Read a bucket's upper bound; None where it is no number."""
+    # Python reads spaces around and underscores within a number, Prometheus does not.
+    if "_" in text or text != text.strip():
+        return None
     try:
         return float(text)
     except ValueError:

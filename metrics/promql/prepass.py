@@ -13,8 +13,8 @@ import promql_parser
 from metrics.promql.types import QueryError
 
 MAX_QUERY_BYTES = 65_536
-MAX_OPERATORS = 500
-MAX_NESTING = 100
+MAX_OPERATORS = 200
+MAX_NESTING = 50
 # The parser keeps instants as unsigned seconds: earlier ones travel as this much later, far beyond any real sample.
 BEFORE_EPOCH_SECONDS = 100_000_000_000
 

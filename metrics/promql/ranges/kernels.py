@@ -253,7 +253,8 @@ def instantaneous(
             out[i, k] = change
 
 
-@njit(nogil=True, cache=True)
+# Instants far from the origin can leave no variance at all: the answer is then NaN or infinite, not an exception.
+@njit(nogil=True, cache=True, error_model="numpy")
 def fitted_line(timestamps: Ints, values: Floats, a: int, b: int, origin_ms: int) -> tuple[float, float]:
     """Least squares through a window: slope per second and the value at the origin."""
     constant = True

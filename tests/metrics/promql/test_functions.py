@@ -87,3 +87,7 @@ def test_equal_bounds_are_added_up():
 @pytest.mark.parametrize(("low", "high", "share"), [(0, 0.1, 0.25), (0.1, 0.3, 0.25), (0, 9, 1), (1, 0, 0)])
 def test_histogram_fraction(low, high, share):
     assert at(HISTOGRAM, f"histogram_fraction({low}, {high}, h)") == {"": pytest.approx(share)}
+
+
+def test_a_bound_python_alone_can_read_is_no_bucket():
+    assert at({"h le=1": [2], "h le=2_0": [3], "h le=+Inf": [4]}, "histogram_quantile(0.75, h)") == {"": 1}

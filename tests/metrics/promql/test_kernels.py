@@ -160,3 +160,8 @@ def test_smoothing_follows_the_textbook():
 @pytest.mark.parametrize("kernels", [windows, ranges, groups])
 def test_kernels_warm_up(kernels):
     assert kernels.warm_up() is None
+
+
+def test_a_line_without_variance_is_no_exception():
+    slope, _level = ranges.fitted_line(np.array([0, 0]), np.array([1.0, 2.0]), 0, 2, 0)
+    assert math.isnan(slope)

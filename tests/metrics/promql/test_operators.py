@@ -84,3 +84,9 @@ def test_quantile_and_count_values():
     assert at(GROUPED, "quantile(-1, m)") == {"": -math.inf}
     assert at({"m i=1": [1.5], "m i=2": [1.5], "m i=3": [2]}, 'count_values("v", m)') == {"v=1.5": 2, "v=2": 1}
     assert at({}, 'count_values("v", m)') == {}
+
+
+def test_a_comparison_does_not_bring_back_a_dropped_name():
+    assert at(TWO, "abs(b) > a") == {"i=1": 10, "i=2": 20}
+    assert at(TWO, "abs(a) < on(i) group_right() b") == {"b i=1": 1, "b i=2": 4}
+    assert at(TWO, "a < on(i) group_right() abs(b)") == {"i=1": 1, "i=2": 4}

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from metrics.promql import questions
@@ -61,3 +65,22 @@ def test_a_hostile_query_is_refused_before_it_reaches_the_parser(query):
 @pytest.mark.parametrize("query", ['"(("', "a # ((", 'a{b="}"}', "`)`", '{"utf.8 name", x="ü"}'])
 def test_brackets_in_text_do_not_count(query):
     assert parse(query).depth == 1
+
+
+SMALL_STACK = """
+import threading
+from metrics.promql.parsing import parse
+threading.stack_size(512 * 1024)
+done = []
+queries = ["(" * 49 + "x" + ")" * 49, "+".join(["x"] * 200)]
+queries += ["-" * 198 + "x", "x" + " ^ x" * 198, "sum(abs(" * 24 + "x" + "))" * 24]
+thread = threading.Thread(target=lambda: done.extend(parse(query) for query in queries))
+thread.start()
+thread.join()
+assert len(done) == len(queries)
+"""
+
+
+def test_the_largest_queries_fit_a_thread_with_a_small_stack():
+    ran = subprocess.run([sys.executable, "-c", SMALL_STACK], cwd=Path(__file__).parents[3], check=False)
+    assert ran.returncode == 0
