@@ -1,6 +1,7 @@
 """The doors machines push to: plain views, a token each, nothing kept that was not committed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import wraps
 from uuid import UUID
@@ -17,12 +18,12 @@ from django.views.decorators.csrf import csrf_exempt
 from aivillage_console.accounts.authentication import TokenRefused, authenticate_request, client_ip
 from aivillage_console.accounts.models import ApiToken
 from aivillage_console.lib import clock
-from metrics.domain import Rejection
+from metrics.domain import Metadata, Rejection
 from metrics.ingest.body import decode_body, read_bounded
 from metrics.ingest.limits import DiskGuard
 from metrics.ingest.refusals import LAG, REJECTED, ROWS, Refusal, rejection_record
 from metrics.ingest.rows import METRICS, all_limited, gate, reasons_of
-from metrics.ingest.writer import TABLE, Window, Written, metadata_store, write_columns
+from metrics.ingest.writer import COMMITS, TABLE, Window, Written, metadata_store, write_columns
 from metrics.models import IngestBatch
 from metrics.registry import RECORD_KINDS, IngestContext, RecordKind, record_kind_register
 from metrics.wire import kernels, remote_write
@@ -138,6 +139,11 @@ def _context(token: ApiToken, now: datetime) -> IngestContext:
 def remote_write_door(request: HttpRequest) -> HttpResponse:
     """POST /api/v1/write: Prometheus remote write 1."""
     token = admit(request, "ingest:metrics")
+    with COMMITS.coming():
+        return _take_remote(request, token)
+
+
+def _take_remote(request: HttpRequest, token: ApiToken) -> HttpResponse:
     raw = decode_body(_remote_body(request), "snappy", limit=remote_write.MAX_DECODED_BYTES)
     try:
         columns = remote_write.decode(raw, TABLE)
@@ -149,17 +155,24 @@ def remote_write_door(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     context = _context(token, now)
     gate().take_samples(context.source_id, columns.timestamps_ms.size)
-    with transaction.atomic():
-        window = Window.at(now, backfill=context.backfill)
-        try:
-            written = write_columns(columns, source_id=context.source_id, gate=gate(), window=window, now=now)
-        except WireError as error:
-            raise Refusal(400, str(error), "bad_body") from None
-        if declared:
-            metadata_store(declared)
+    written = _write_remote(columns, declared, context)
     _count("remote_write", context.source_name, written, now)
     _refuse_part(columns, written, context.source_name)
     return HttpResponse(status=204)
+
+
+def _write_remote(columns: remote_write.WriteColumns, declared: Sequence[Metadata], context: IngestContext) -> Written:
+    """Store a request: one with nothing new may share its commit with others, one with news has its own."""
+    window = Window.at(context.now, backfill=context.backfill)
+    news = bool(declared) or bool((columns.series_ids < 0).any())
+    try:
+        with transaction.atomic() if news else nullcontext():
+            written = write_columns(columns, source_id=context.source_id, gate=gate(), window=window, now=context.now)
+            if declared:
+                metadata_store(declared)
+    except WireError as error:
+        raise Refusal(400, str(error), "bad_body") from None
+    return written
 
 
 def _remote_body(request: HttpRequest) -> bytes:

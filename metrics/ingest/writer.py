@@ -9,9 +9,10 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from metrics.domain import BadSeries, Metadata, fingerprint, series_labels
+from metrics.ingest.group_commit import GroupCommit
 from metrics.ingest.limits import Gate
 from metrics.models import MetadataEntry, Metric
 from metrics.store.columns import Samples
@@ -24,6 +25,8 @@ Ints = npt.NDArray[np.int64]
 KNOWN_SERIES = 500_000
 OUT_OF_WINDOW = "timestamp outside the window of this door"
 LIMITED = "limit of"
+# Beyond this a request fills a head block of its own as well as a shared one.
+SMALL_SAMPLES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,24 @@ def _store(samples: Samples, window: Window, written: Written) -> None:
         written.refused[OUT_OF_WINDOW] += outside
         samples = samples.take(inside)
     if samples.values.size:
-        STORE.append(samples, durable=settings.CONFIG.telemetry_durable)
+        _append(samples)
         written.samples += samples.values.size
         written.newest_ms = int(np.max(samples.timestamps_ms))
+
+
+def _append(samples: Samples) -> None:
+    # Inside a transaction only the caller's own commit makes them safe.
+    if connection.in_atomic_block or samples.values.size > SMALL_SAMPLES:
+        _write(samples)
+    else:
+        COMMITS.append(samples)
+
+
+def _write(samples: Samples) -> None:
+    STORE.append(samples, durable=settings.CONFIG.telemetry_durable)
+
+
+COMMITS = GroupCommit(_write)
 
 
 def store_samples(samples: Samples, window: Window) -> Written:

@@ -133,22 +133,16 @@ def _touch_series(cursor: psycopg.Cursor[Any], samples: Samples) -> None:
 
 
 def pack_windows(*, now_ms: int, limit: int = 200) -> int:
-    """Join the minute blocks of closed two-hour windows into one block a group; returns how many were made."""
+    """Join the minute blocks of closed two-hour windows into one block a group; returns how many were made.
+
+    However old a window is: backfill makes minute blocks in days that were packed long ago.
+    """
     closed_before = (now_ms - WINDOW_GRACE_MS) // WINDOW_MS * WINDOW_MS
     with raw_cursor() as cursor:
         cursor.execute(
-            "SELECT day, group_no, t_min / %s AS hours FROM metrics_groupblock WHERE t_max < %s"
-            " AND day >= %s AND t_min / %s = t_max / %s GROUP BY day, group_no, hours"
-            " HAVING count(*) > 1 AND bool_or(level = %s) LIMIT %s",
-            [
-                WINDOW_MS,
-                closed_before,
-                day_of(closed_before - 2 * DAY_MS),
-                WINDOW_MS,
-                WINDOW_MS,
-                group_block.LEVEL_MINUTES,
-                limit,
-            ],
+            "SELECT day, group_no, t_min / %s AS hours FROM metrics_groupblock WHERE level = %s AND t_max < %s"
+            " AND t_min / %s = t_max / %s GROUP BY day, group_no, hours LIMIT %s",
+            [WINDOW_MS, group_block.LEVEL_MINUTES, closed_before, WINDOW_MS, WINDOW_MS, limit],
         )
         windows = cursor.fetchall()
     for day, group_no, hours in windows:

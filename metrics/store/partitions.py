@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 
 PARENT = "metrics_groupblock"
 AHEAD = timedelta(days=3)
@@ -40,8 +40,9 @@ def partitions_ensure(days: Iterable[date]) -> list[date]:
 def partitions_drop_before(day: date) -> list[date]:
     """Drop every partition older than this day; returns those dropped."""
     old = [existing for existing in partitions_existing() if existing < day]
-    with connection.cursor() as cursor:
-        for existing in old:
-            cursor.execute("SET LOCAL lock_timeout = '2s'" if connection.in_atomic_block else "SET lock_timeout = '2s'")
+    for existing in old:
+        # A reader that never ends must not hold up the compactor; the next hour tries again.
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
             cursor.execute(f"DROP TABLE {partition_name(existing)}")
     return old

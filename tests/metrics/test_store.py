@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from metrics.domain import fingerprint, series_labels
-from metrics.models import HeadBlock, Metric, Series
+from metrics.models import GroupBlock, HeadBlock, Metric, Series
 from metrics.promql.types import STALE_NAN, Matcher, QueryError
 from metrics.store import compaction
 from metrics.store.columns import Samples
@@ -236,3 +236,25 @@ def test_only_one_process_compacts():
         finally:
             second.close()
     assert first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_dropping_a_day_leaves_no_lock_timeout_on_the_session():
+    partitions_ensure([day_of(T0 - 100 * 86_400_000)])
+    assert partitions_drop_before(day_of(T0 - 90 * 86_400_000))
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+def test_old_backfill_is_packed_too():
+    store = PostgresStore()
+    (one,) = make_series({"__name__": "a"})
+    old = T0 - 6 * 86_400_000
+    for step in range(3):
+        append(store, [(one, old + step * 60_000, float(step))])
+        compaction.compact_once()
+    before = read(store, low=old, high=old + 10**6)
+    assert compaction.pack_windows(now_ms=T0) == 1
+    assert GroupBlock.objects.get().level == 2
+    assert read(PostgresStore(), low=old, high=old + 10**6) == before

@@ -1,0 +1,60 @@
+"""docs/doors.md is the table of bad input that the tests send; `python -m tests.metrics.test_doors_document` writes it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from metrics.ingest import refusals
+from tests.metrics.test_doors_bad_input import NATIVE, REMOTE_WRITE, ROWS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "doors.md"
+INTRODUCTION = f"""# Bad input at the doors
+
+What a sender gets back for what cannot be taken. Every row is a case of the tests: the input is sent, the status is
+compared, and the words are looked for in the answer. No input may lead to a 5xx; random bytes are tried too. A refused
+request is kept for the Setup page (the newest {refusals.KEPT:,}), with the reason and without its body.
+
+Whatever the door: 401 without a valid token, 403 without the scope or a source, 405 for another method, 429 with
+`Retry-After` beyond a rate, 503 with `Retry-After` while the database is away, 507 with `Retry-After` while its disk is
+nearly full. Nothing of a request that was answered with one of these is stored.
+"""
+REMOTE = """
+## `POST /api/v1/write` (Prometheus remote write 1)
+
+Answers in plain text. A request whose good part was stored and whose bad part was not is answered 400 (429 where a limit
+held it back) with the count of both.
+"""
+BATCHES = """
+## `POST /api/v1/ingest/metrics` (JSON batches)
+
+Answers `application/problem+json`; the words are in `detail`.
+"""
+ROW = """
+### Rows of a batch
+
+The batch is answered 200, its good rows are stored, and each bad row is named with its reason.
+"""
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|")
+
+
+def _table(rows: Sequence[tuple[str, int, str]]) -> str:
+    lines = [f"| {_cell(case)} | {status} | {_cell(words)} |" for case, status, words in rows]
+    return "\n".join(["", "| input | status | words in the answer |", "|---|---|---|", *lines, ""])
+
+
+def page() -> str:
+    """Return the document."""
+    remote = [(case[0], case[3], case[4]) for case in REMOTE_WRITE]
+    native = [(case[0], case[3], case[4]) for case in NATIVE]
+    rows = [(case, 200, words) for case, _, words in ROWS]
+    return INTRODUCTION + REMOTE + _table(remote) + BATCHES + _table(native) + ROW + _table(rows)
+
+
+def test_the_page_of_doors_is_the_table_the_tests_send():
+    assert PAGE.read_text() == page(), "run `python -m tests.metrics.test_doors_document`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
