@@ -1,0 +1,225 @@
+"""Metrics in, on disk and out again: remote write over HTTP, first touch of series, bytes a sample, query latency.
+
+The sender runs on the same processors as what it measures, so samples a second of wall time are a lower bound. Samples
+a second and core divide by the processor time of the web process and PostgreSQL together (for a peer: of its process)
+and leave the sender out. Requests are built before the clock starts. Peers start on empty files and are sent the same
+bytes. Durability is the console's default: each answer waits for the disk; neither peer waits for it.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import psutil
+import psycopg
+
+from bench import peers, roles
+from bench.harness import Console, Report, report_from_arguments, running_console
+from bench.remote_write import Labels, Target, bodies, send
+
+CONNECTIONS = 2
+STEP_MS = 15_000
+LIMITS = {
+    "INGEST_SAMPLES_PER_SECOND": "100000000",
+    "INGEST_REQUESTS_PER_SECOND": "1000000",
+    "INGEST_NEW_SERIES_PER_SECOND": "1000000",
+    "INGEST_SERIES_PER_SOURCE": "2000000",
+    "INGEST_PAST_SECONDS": "604800",
+}
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass
+class Product:
+    """What is measured: where to send, how much processor time it has used, how to ask it."""
+
+    name: str
+    target: Target
+    cpu_seconds: Callable[[], float]
+    parameters: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, client: httpx.Client, path: str, **parameters: object) -> httpx.Response:
+        """Send a query; raises where it is refused."""
+        url = f"http://127.0.0.1:{self.target.port}/api/v1/{path}"
+        answer = client.get(url, params={**self.parameters, **parameters}, timeout=60)  # type: ignore[dict-item]
+        answer.raise_for_status()
+        return answer
+
+
+def named(metric: str, count: int) -> list[Labels]:
+    """Return series as an exporter names them."""
+    return [
+        {
+            "__name__": metric, "handler": f"/api/v1/things/{number % 10}", "method": "GET", "job": "node",
+            "instance": f"host-{number // 10:05d}.example.org:9100",
+        }
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def counters(series: int, steps: int) -> Floats:
+    """Return counters that rise at rates of their own."""
+    random = np.random.default_rng(1)
+    rises = random.integers(1, 400, (series, 1)) + random.integers(0, 20, (series, steps))
+    return np.cumsum(rises, axis=1).astype(float)
+
+
+def cpu_seconds(console: Console) -> float:
+    """Return the processor time of web and PostgreSQL."""
+    total, found = 0.0, roles.by_role(console)
+    for process in [*found.get("web", []), *found.get("postgres", [])]:
+        try:
+            used = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += used.user + used.system
+    return total
+
+
+def throughput(product: Product, requests: list[bytes], samples: int) -> tuple[float, float]:
+    """Return million samples a second, and a second of processor time."""
+    before, begun = product.cpu_seconds(), time.perf_counter()
+    send(product.target, requests, connections=CONNECTIONS)
+    wall, used = time.perf_counter() - begun, product.cpu_seconds() - before
+    return samples / wall / 1e6, samples / max(used, 0.01) / 1e6
+
+
+def grid(steps: int) -> list[int]:
+    """Return the times of scrapes that end now."""
+    end = int(time.time() * 1000) // STEP_MS * STEP_MS
+    return [end - (steps - 1 - step) * STEP_MS for step in range(steps)]
+
+
+def measure(product: Product, *, quick: bool) -> dict[str, float]:
+    """Return all figures that are comparable between products."""
+    figures: dict[str, float] = {}
+    # Oldest first and both metrics together: Prometheus takes nothing much older than the newest it has.
+    asked = [*named("asked_1", 1_000), *named("asked_0", 100)]
+    every = 4 if quick else 1
+    times = grid(6 * 240)[::every]
+    send(product.target, bodies(asked, counters(len(asked), len(times)), times, 1_000), connections=1)
+    for number, (series, hours) in enumerate(((100, 1), (1_000, 6))):
+        label = f"sum by (rate) over HTTP, {series:,} series, {hours} h at 60 s (ms)"
+        figures[label] = latency_ms(product, f"asked_{number}", hours, repeats=5 if quick else 15)
+    fresh = named("fresh_total", 5_000 if quick else 30_000)
+    requests = bodies(fresh, counters(len(fresh), 1), grid(1), 1_000)
+    rate, _ = throughput(product, requests, len(fresh))
+    figures["first touch of a series (1/s)"] = rate * 1e6
+    for size in (500, 2_000, 10_000):
+        # An even number of requests a step, so that a series stays on its connection and in order.
+        series = max(4_000 if quick else 10_000, 2 * size)
+        steps = (240_000 if quick else 2_000_000) // series
+        sent = named(f"pushed_{size}_total", series)
+        times, columns = grid(steps + 2), counters(series, steps + 2)
+        send(product.target, bodies(sent, columns[:, :2], times[:2], size), connections=1)
+        requests = bodies(sent, columns[:, 2:], times[2:], size)
+        wall, core = throughput(product, requests, series * steps)
+        figures[f"remote write, {size:,} a request (M samples/s)"] = wall
+        figures[f"remote write, {size:,} a request (M samples/s/core)"] = core
+    return figures
+
+
+def latency_ms(product: Product, metric: str, hours: int, *, repeats: int) -> float:
+    """Return the median of some runs after one that warms up."""
+    end = int(time.time())
+    asked = {
+        "query": f"sum by (handler) (rate({metric}[5m]))", "start": end - hours * 3600, "end": end, "step": 60
+    }  # fmt: skip
+    taken = []
+    with httpx.Client(cookies=product.cookies) as client:
+        until = time.monotonic() + 20  # a peer shows fresh samples only after a while
+        while not product.ask(client, "query_range", **asked).json()["data"]["result"]:
+            if time.monotonic() > until:
+                raise RuntimeError(f"{product.name} does not show what it was sent")
+            time.sleep(0.5)
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            product.ask(client, "query_range", **asked)
+            taken.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(taken)
+
+
+def shapes(series: int, steps: int) -> dict[str, Floats]:
+    """Return the four kinds of series whose size on disk is told."""
+    random = np.random.default_rng(2)
+    return {
+        "counters": counters(series, steps),
+        "gauges": np.repeat(random.integers(0, 100, (series, -(-steps // 12))), 12, axis=1)[:, :steps].astype(float),
+        "2-decimal walk": np.round(np.cumsum(random.normal(0, 1, (series, steps)), axis=1) + 500, 2),
+        "noisy floats": random.normal(100, 10, (series, steps)),
+    }
+
+
+def disk(report: Report, console: Console, target: Target) -> None:
+    """Print bytes a sample after compaction."""
+    steps = 960
+    made = shapes(200, steps)
+    for number, columns in enumerate(made.values()):
+        send(target, bodies(named(f"shape_{number}", 200), columns, grid(steps), 200), connections=1)
+    address = roles.environment(console)["DATABASE_URL"]
+    with psycopg.connect(address, autocommit=True) as connection:
+        end = time.monotonic() + 120
+        while connection.execute("SELECT count(*) FROM metrics_headblock").fetchone() > (50,):
+            if time.monotonic() > end:
+                raise RuntimeError("the compactor does not keep up")
+            time.sleep(0.5)
+        for number, label in enumerate(made):
+            row = connection.execute(
+                "SELECT sum(octet_length(data)), sum(b.samples), count(*) FROM metrics_groupblock b"
+                " JOIN metrics_metric m ON m.id = b.metric_id WHERE m.name = %s",
+                [f"shape_{number}"],
+            ).fetchone()
+            if row and row[1]:
+                report.figure(
+                    f"on disk after compaction, {label}", float(row[0] / row[1]), f"B/sample ({row[2]} blocks)"
+                )
+        row = connection.execute(
+            "SELECT sum(pg_total_relation_size(inhrelid)), (SELECT sum(octet_length(data)) FROM metrics_groupblock)"
+            " FROM pg_inherits WHERE inhparent = 'metrics_groupblock'::regclass"
+        ).fetchone()
+        if row and row[1]:
+            report.figure("tables and indexes around the blocks", float(row[0] / row[1] * 100 - 100), "% more")
+
+
+def of_peers(report: Report) -> dict[str, dict[str, float]]:
+    """Measure what is installed."""
+    found: dict[str, dict[str, float]] = {}
+    for name in peers.installed():
+        with peers.running(name) as peer:
+            product = Product(name, Target(peer.port), peer.cpu_seconds, {"nocache": "1"} if peer.nocache else {})
+            found[f"{name} {peers.version(name)}"] = measure(product, quick=report.quick)
+    if not found:
+        report.note("neither prometheus nor victoria-metrics is installed: no peers")
+    return found
+
+
+def main() -> None:
+    """Print all figures."""
+    report = report_from_arguments("ingest", __doc__ or "")
+    report.note(
+        "one machine for sender and receiver; per core = web and PostgreSQL (a peer: its process), not the sender"
+    )
+    report.note("the console waits for the disk before it answers; the peers do not")
+    report.note(
+        f"queries read samples {60 if report.quick else 15} s apart; the median of warm runs, caches of answers off"
+    )
+    others = of_peers(report)
+    with running_console(LIMITS) as console:
+        made = roles.furnish(roles.environment(console), {"scopes": ["ingest:metrics", "backfill"], "session": True})
+        target = Target(urlsplit(console.url).port or 80, token=made["token"])
+        product = Product("console", target, lambda: cpu_seconds(console), cookies=made["cookies"])
+        for label, value in measure(product, quick=report.quick).items():
+            beside = {name: figures[label] for name, figures in others.items()}
+            report.figure(label, value, peers=beside)
+        disk(report, console, target)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
