@@ -31,7 +31,6 @@ from alerts.models.rules import RuleKind
 from alerts.rules.validation import LONGEST_EXPRESSION, rule_problems
 from alerts.services import configuration
 
-
 CODE = {"class": "code", "rows": 4, "cols": 80, "spellcheck": "false"}
 
 
@@ -49,7 +48,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Threshold",
         required=False,
         widget=forms.Textarea(attrs=CODE),
-        help_text='For the kind Threshold: {"metric_path": "cpu_usage_percent.p95", "condition": "gt", "threshold": 90}',
+        help_text='For the kind Threshold: {"metric_path": "cpu_usage_percent.p95", "condition": "greater_than", "threshold": 90}',
     )
 
     class Meta:
@@ -155,7 +154,8 @@ class RuleAdmin(ConfiguredAdmin):
         """Count what fires, so that the list shows it without a query a row."""
         firing = Count("states", filter=Q(states__state=RuleStateName.FIRING.value))
         pending = Count("states", filter=Q(states__state=RuleStateName.PENDING.value))
-        return super().get_queryset(request).annotate(firing_count=firing, pending_count=pending)
+        rules: QuerySet[Rule] = super().get_queryset(request).annotate(firing_count=firing, pending_count=pending)
+        return rules
 
     @admin.display(description="State")
     def state(self, rule: Any) -> str:
@@ -239,7 +239,7 @@ class PolicyAdmin(ConfiguredAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save policy and steps through the service."""
         rows = [row for formset in formsets for row in formset.forms if row.cleaned_data]
-        kept = [row for row in rows if row.has_changed() or row.instance.pk and not row.instance._state.adding]
+        kept = [row for row in rows if row.has_changed() or (row.instance.pk and not row.instance._state.adding)]
         steps = [
             {
                 "delay_seconds": row.cleaned_data["delay_seconds"],

@@ -1,8 +1,7 @@
 """The admin site's part for people, sources, tokens and the trail; every save goes through the services."""
 
-from collections.abc import Sequence
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -19,7 +18,8 @@ from aivillage_console.lib import clock
 
 # Groups have no use here, rights follow from the role; the schedule is code, and a form that names any task to run
 # would pass the services and the trail by.
-for unused in (auth_admin.Group, *apps.get_app_config("django_celery_beat").get_models()):  # type: ignore[attr-defined]
+UNUSED: list[type[models.Model]] = [auth_admin.Group, *apps.get_app_config("django_celery_beat").get_models()]  # type: ignore[attr-defined]
+for unused in UNUSED:
     if admin.site.is_registered(unused):
         admin.site.unregister(unused)
 
@@ -162,7 +162,9 @@ class UserAdmin(RoleAdmin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer to disable and to enable."""
-        return {name: (getattr(UserAdmin, name), name, f"{name.capitalize()} the selected people") for name in self.actions}
+        return {
+            name: (getattr(UserAdmin, name), name, f"{name.capitalize()} the selected people") for name in self.actions
+        }
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse."""

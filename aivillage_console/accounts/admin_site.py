@@ -21,12 +21,16 @@ class ConsoleAdminSite(AdminSite):
             raise PermissionDenied
         return request.user.is_authenticated
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG002
         """Send strangers to the console's sign-in page: it throttles, audits and limits the session."""
         if self.has_permission(request):
             return redirect("admin:index")
         return redirect_to_login(request.GET.get("next", "/admin/"))
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(  # type: ignore[override] # the stubs promise a page, Django takes any answer
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> HttpResponse:
         """Send people to the console's own page: it checks, audits and ends the other sessions."""
         return redirect("password")

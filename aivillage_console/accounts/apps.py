@@ -21,4 +21,5 @@ class ConsoleAdminConfig(SimpleAdminConfig):
     def ready(self) -> None:
         """Find each app's `admin` module."""
         super().ready()
-        self.module.autodiscover()
+        if self.module is not None:
+            self.module.autodiscover()

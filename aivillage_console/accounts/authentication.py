@@ -122,7 +122,7 @@ class TokenAuthentication(BaseAuthentication):
         except TokenRefused as error:
             raise AuthenticationFailed(str(error)) from error
 
-    def authenticate_header(self, request: Request) -> str:
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         """Name the scheme, so that the refusal is 401 and not 403."""
         return "Bearer"
 

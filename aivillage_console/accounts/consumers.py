@@ -61,7 +61,7 @@ class ShellConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels ha
         await self.accept()
         self.jobs = [asyncio.create_task(self._beat()), asyncio.create_task(self._pass_on())]
 
-    async def disconnect(self, code: int) -> None:
+    async def disconnect(self, code: int) -> None:  # noqa: ARG002
         """Give everything back."""
         if self.user is not None:
             _open[str(self.user.pk)] -= 1

@@ -1,10 +1,16 @@
 """Limits of a session, and the headers no answer may lack."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
 from django.contrib.auth import logout
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponseBase
+
+from aivillage_console.accounts import services
+from aivillage_console.accounts.models import User
+from aivillage_console.lib import clock
 
 IDLE_SECONDS = 30 * 60
 ABSOLUTE_SECONDS = 12 * 3600
@@ -28,8 +34,20 @@ class SessionLimits:
         if request.user.is_authenticated:
             self._check(request)
         response = self.get_response(request)
+        if response.status_code in (401, 403):
+            self._denied(request, response.status_code)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    def _denied(self, request: HttpRequest, status: int) -> None:
+        ip = request.META.get("REMOTE_ADDR") or None
+        person = request.user
+        actor = services.Actor.of_user(person, ip) if isinstance(person, User) else services.Actor("user", "", "", ip)
+        # Without a database the refusal still stands; the log has it.
+        with contextlib.suppress(DatabaseError):
+            services.access_denied(
+                actor, method=request.method or "", path=request.path, status=status, now=clock.now()
+            )
 
     def _check(self, request: HttpRequest) -> None:
         now = int(time.time())

@@ -101,11 +101,11 @@ class User(AbstractBaseUser):
         """Tell whether the user is active and at least of this role."""
         return self.is_active and Role(self.role).rank >= Role(role).rank
 
-    def has_perm(self, perm: str, obj: object = None) -> bool:
+    def has_perm(self, perm: str, obj: object = None) -> bool:  # noqa: ARG002
         """Answer Django's question: the admin site asks the finer ones of each model's own admin class."""
         return self.has_role(Role.ADMIN)
 
-    def has_module_perms(self, app_label: str) -> bool:
+    def has_module_perms(self, app_label: str) -> bool:  # noqa: ARG002
         """Tell whether the admin site lists this app."""
         return self.has_role(Role.EDITOR)
 

@@ -37,6 +37,12 @@ class SignInView(LoginView):
         services.signed_in(form.get_user(), now=clock.now(), ip=client_ip(self.request))
         return response
 
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Show the form again and record the failure."""
+        address = str(form.data.get("username", "")).lower()
+        services.sign_in_failed(address, now=clock.now(), ip=client_ip(self.request))
+        return super().form_invalid(form)
+
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -37,3 +37,8 @@ class Buckets:
             if len(self._levels) > self.max_keys:
                 self._levels.popitem(last=False)
         return max(0.0, missing) / self.limit.per_second
+
+    def clear(self) -> None:
+        """Fill every bucket again."""
+        with self._lock:
+            self._levels.clear()

@@ -26,7 +26,9 @@ def tampered(table: str, statement: str) -> None:
         cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {TRIGGERS[table]}")
 
 
-@pytest.mark.parametrize("statement", ["UPDATE accounts_auditentry SET action = 'x'", "DELETE FROM accounts_auditentry"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE accounts_auditentry SET action = 'x'", "DELETE FROM accounts_auditentry"]
+)
 def test_the_database_refuses_to_change_a_row(db: None, statement: str) -> None:
     written(1)
     with pytest.raises((InternalError, ProgrammingError), match="append-only"), transaction.atomic():
@@ -37,13 +39,13 @@ def test_an_untouched_trail_verifies(db: None) -> None:
     written(10)
     out = StringIO()
     call_command("verify_audit", stdout=out)
-    assert "10 sealed entries are as they were written" in out.getvalue()
+    assert f"{AuditEntry.objects.count()} sealed entries are as they were written" in out.getvalue()
 
 
 def test_a_changed_row_is_named(db: None) -> None:
     rows = written(10)
     services.audit_seal()
-    tampered("accounts_auditentry", f"UPDATE accounts_auditentry SET actor_label = 'x' WHERE id = {rows[4]}")
+    tampered("accounts_auditentry", f"UPDATE accounts_auditentry SET actor_label = 'x' WHERE id = {rows[4]}")  # noqa: S608
     err = StringIO()
     with pytest.raises(CommandError, match="1 damaged"):
         call_command("verify_audit", stdout=StringIO(), stderr=err)
@@ -53,7 +55,7 @@ def test_a_changed_row_is_named(db: None) -> None:
 def test_a_deleted_row_is_named(db: None) -> None:
     rows = written(10)
     services.audit_seal()
-    tampered("accounts_auditentry", f"DELETE FROM accounts_auditentry WHERE id = {rows[7]}")
+    tampered("accounts_auditentry", f"DELETE FROM accounts_auditentry WHERE id = {rows[7]}")  # noqa: S608
     err = StringIO()
     with pytest.raises(CommandError):
         call_command("verify_audit", stdout=StringIO(), stderr=err)
@@ -65,8 +67,8 @@ def test_a_trail_cut_at_the_end_is_found_by_an_earlier_head(db: None) -> None:
     out = StringIO()
     call_command("verify_audit", stdout=out)
     head = out.getvalue().split("head ")[1].strip()
-    tampered("accounts_auditseal", f"DELETE FROM accounts_auditseal WHERE entry_id = {rows[-1]}")
-    tampered("accounts_auditentry", f"DELETE FROM accounts_auditentry WHERE id = {rows[-1]}")
+    tampered("accounts_auditseal", f"DELETE FROM accounts_auditseal WHERE entry_id = {rows[-1]}")  # noqa: S608
+    tampered("accounts_auditentry", f"DELETE FROM accounts_auditentry WHERE id = {rows[-1]}")  # noqa: S608
     with pytest.raises(CommandError):
         call_command("verify_audit", head=head, stdout=StringIO(), stderr=StringIO())
 

@@ -1,5 +1,6 @@
 """The one socket of a page: who gets it, what it says, when it ends."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -7,6 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import connections
 from django.test import Client
 
 from aivillage_console.accounts import consumers, selectors
@@ -16,6 +18,13 @@ from aivillage_console.lib import live
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ORIGIN = b"http://127.0.0.1:8000"
+
+
+@pytest.fixture(autouse=True)
+async def connections_of_the_thread_end(transactional_db: None) -> AsyncIterator[None]:
+    """Close what the thread behind `sync_to_async` opened, or the test database cannot be dropped."""
+    yield
+    await sync_to_async(connections.close_all)()
 
 
 def signed_in(email: str = "alice@example.org") -> str:
@@ -59,7 +68,9 @@ async def opened(session: str) -> Page:
     return page
 
 
-@pytest.mark.parametrize("origin", [None, b"null", b"http://evil.example", b"http://127.0.0.1:9999", b"https://127.0.0.1:8000"])
+@pytest.mark.parametrize(
+    "origin", [None, b"null", b"http://evil.example", b"http://127.0.0.1:9999", b"https://127.0.0.1:8000"]
+)
 async def test_a_page_of_another_origin_gets_no_socket(origin: bytes | None) -> None:
     page = socket(await sync_to_async(signed_in)(), origin)
     assert (await page.connect())[0] is False

@@ -62,7 +62,9 @@ def test_the_password_works_whatever_the_case_of_the_address(client: Client, ali
     assert (answer.status_code, answer.headers["Location"]) == (302, PAGE)
 
 
-@pytest.mark.parametrize("wanted", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "wanted", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+)
 def test_next_never_leaves_the_console(client: Client, alice: User, wanted: str) -> None:
     client.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")
     answer = client.get("/sign-in/", {"next": wanted})

@@ -97,7 +97,9 @@ def test_a_key_in_the_query_string_is_refused(issued: tuple[ApiToken, str]) -> N
 def test_a_token_without_the_scope_is_not_enough(issued: tuple[ApiToken, str]) -> None:
     _, plain = issued
     request = RequestFactory().post("/x", headers={"authorization": f"Bearer {plain}"})
-    assert authentication.authenticate_request(request, scope="ingest:metrics").source == Source.objects.get(name="edge")
+    assert authentication.authenticate_request(request, scope="ingest:metrics").source == Source.objects.get(
+        name="edge"
+    )
     with pytest.raises(PermissionError, match="query"):
         authentication.authenticate_request(request, scope="query")
 

@@ -45,7 +45,13 @@ def test_an_outdated_version_is_answered_with_the_fresh_rule(api: Api, rule: dic
 
 @pytest.mark.parametrize(
     "change",
-    [{"spec": {"expr": "sum("}}, {"spec": {"nope": 1}}, {"severity": "loud"}, {"labels": {"1": "x"}}, {"kind": "magic"}],
+    [
+        {"spec": {"expr": "sum("}},
+        {"spec": {"nope": 1}},
+        {"severity": "loud"},
+        {"labels": {"1": "x"}},
+        {"kind": "magic"},
+    ],
 )
 def test_a_bad_rule_is_refused_with_the_field(api: Api, rule: dict[str, Any], change: dict[str, Any]) -> None:
     answer = api("editor").patch(f"{BASE}/rules/{rule['id']}/", change)

@@ -29,7 +29,9 @@ def test_no_page_breaks_the_policy_or_scrolls_sideways(
     found = {}
     for path in [*LISTS, *configured.values()]:
         page, complaints = context.new_page(), []
-        page.on("console", lambda message, kept=complaints: kept.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console", lambda message, kept=complaints: kept.append(message.text) if message.type == "error" else None
+        )
         page.on("pageerror", lambda error, kept=complaints: kept.append(str(error)))
         page.goto(path, wait_until="networkidle")
         wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")

@@ -33,7 +33,8 @@ def client_of(db: None) -> Callable[..., Client]:
 
 def plain_token(scope: str) -> str:
     kind = "service"
-    return services.token_issue(name=scope, kind=kind, scopes=[scope], actor=SYSTEM, now=clock.now())[1]
+    source = services.source_named(scope) if scope.startswith("ingest:") else None
+    return services.token_issue(name=scope, kind=kind, scopes=[scope], source=source, actor=SYSTEM, now=clock.now())[1]
 
 
 CALLERS = ["anonymous", *Role.values, *(f"token:{scope}" for scope in Scope.values)]

@@ -1,6 +1,7 @@
 """What changes users, tokens, sources and the audit trail."""
 
 from aivillage_console.accounts.services.audit import Actor, audit, audit_seal, masked
+from aivillage_console.accounts.services.denials import access_denied, forget_denials, sign_in_failed
 from aivillage_console.accounts.services.refusals import NotAllowed, Refused
 from aivillage_console.accounts.services.sign_in import (
     first_admin,
@@ -34,10 +35,13 @@ __all__ = [
     "Actor",
     "NotAllowed",
     "Refused",
+    "access_denied",
     "audit",
     "audit_seal",
     "first_admin",
+    "forget_denials",
     "masked",
+    "sign_in_failed",
     "sign_in_link_issue",
     "sign_in_link_use",
     "sign_in_link_user",

@@ -1,6 +1,7 @@
 """Tokens and the sources they speak for."""
 
 import datetime
+import uuid
 from collections.abc import Collection
 
 from django.db import transaction
@@ -145,7 +146,7 @@ def token_rotate(
     return fresh, plain
 
 
-def token_used(token_id: object, *, now: datetime.datetime) -> None:
+def token_used(token_id: uuid.UUID, *, now: datetime.datetime) -> None:
     """Note that a token was used; at most one write a minute, whatever the number of processes."""
     earliest = now - datetime.timedelta(seconds=USED_EVERY_SECONDS)
     ApiToken.objects.filter(pk=token_id).exclude(last_used_at__gt=earliest).update(last_used_at=now)

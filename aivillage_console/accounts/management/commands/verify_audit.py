@@ -1,4 +1,4 @@
-"""`manage.py verify_audit`: is the trail still what was written?"""
+"""`manage.py verify_audit`: whether the trail is still what was written."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -29,4 +29,4 @@ class Command(BaseCommand):
             self.stderr.write(line)
         if damage:
             raise CommandError(f"{len(damage)} damaged")
-        self.stdout.write(f"{number} sealed entries are as they were written; head {number}:{digest}")
+        self.stdout.write(f"{selectors.audit_sealed()} sealed entries are as they were written; head {number}:{digest}")
