@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import sentry_sdk
+from sentry_sdk.integrations.argv import ArgvIntegration
 from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.integrations.django import DjangoIntegration
 from sentry_sdk.integrations.redis import RedisIntegration
@@ -24,6 +25,8 @@ def start(role: str, config: Config) -> None:
     sentry_sdk.init(
         dsn=config.sentry_dsn,
         integrations=[DjangoIntegration(), CeleryIntegration(), RedisIntegration()],
+        # A command line may hold what only its author should see.
+        disabled_integrations=[ArgvIntegration()],
         traces_sampler=lambda context: _sampled(context, config.sentry_traces_sample_rate),
         profiles_sample_rate=config.sentry_profiles_sample_rate,
         # The id of the user is wanted, and comes only with the rest; `scrubbed` takes the rest away again.
