@@ -59,6 +59,7 @@ TERMINATING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 def preload(environment: Mapping[str, str]) -> None:
     """Load what the roles share. Call it once, with one thread and before any connection is made."""
     os.environ.update(environment)
+    setproctitle(f"{TITLE}supervisor")
     sys.path.insert(0, str(Path.cwd()))
     django.setup(set_prefix=False)
     for name in PRELOADED:

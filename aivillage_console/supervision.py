@@ -67,6 +67,8 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.stopping = False
         self.watching_at_seconds = 0.0
+        self.server_starts: dict[str, tuple[float, float]] = {}  # began, back-off
+        self.server_due: dict[str, float] = {}
 
     def start(self, role: Role) -> None:
         """Start one role: as a fork of this process where it is preloaded, else as a program of its own."""
@@ -144,8 +146,8 @@ class Supervisor:
             else:
                 self._print(key.data)
         for server in self.servers:
-            if not self.stopping and not server.running():
-                self._restart_server(server)
+            if not self.stopping:
+                self._look_after_server(server)
         for role in self.roles:
             self._look_after(role)
         if time.monotonic() >= self.watching_at_seconds:
@@ -154,7 +156,8 @@ class Supervisor:
     def _patience(self) -> float:
         """Return how long nothing will fall due."""
         waiting = [role.restart_at_seconds for role in self.roles if role.restart_at_seconds]
-        due = min([self.watching_at_seconds, *waiting])
+        down = [self.server_due.get(server.name, 0.0) for server in self.servers if not server.running()]
+        due = min([self.watching_at_seconds, *waiting, *down])
         return max(0.0, min(MEMORY_EVERY_SECONDS, due - time.monotonic()))
 
     def _look_after(self, role: Role) -> None:
@@ -172,14 +175,21 @@ class Supervisor:
         if role.process is None and role.restart_at_seconds <= now and not self.stopping:
             self.start(role)
 
-    def _restart_server(self, server: Server) -> None:
+    def _look_after_server(self, server: Server) -> None:
+        now = time.monotonic()
+        if server.running() or now < self.server_due.get(server.name, 0.0):
+            return
+        # Twice as long each time it does not stay up, or a broken data directory would keep a core busy.
+        began, backoff = self.server_starts.get(server.name, (0.0, BACKOFF_FIRST_SECONDS))
+        backoff = BACKOFF_FIRST_SECONDS if now - began > STEADY_SECONDS else min(2 * backoff, BACKOFF_MAX_SECONDS)
+        self.server_starts[server.name] = (now, backoff)
+        self.server_due[server.name] = now + backoff
         say("console", f"{server.name} ended; starting it again")
         try:
             server.start()
         except ServiceFailed as error:
-            # PostgreSQL's own children may hold its shared memory for a moment: the next turn tries again.
+            # PostgreSQL's own children may hold its shared memory for a moment: a later turn tries again.
             say("console", str(error))
-            time.sleep(BACKOFF_FIRST_SECONDS)
 
     def _watch_memory(self) -> None:
         self.watching_at_seconds = time.monotonic() + MEMORY_EVERY_SECONDS
