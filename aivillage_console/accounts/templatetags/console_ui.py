@@ -192,6 +192,13 @@ def get(mapping: Any, key: str) -> Any:
 
 
 @register.filter
+def final(rows: Any) -> Any:
+    """Return the last of some rows; unlike `last` it takes rows that were fetched ahead."""
+    known = list(rows)
+    return known[-1] if known else None
+
+
+@register.filter
 def spark(values: list[float | None]) -> str:
     """Return the points of a sparkline in a box of 100 by 20."""
     known = [v for v in values if v is not None]
