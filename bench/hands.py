@@ -12,6 +12,7 @@ Every alert must be told in both steps; what is measured is how late.
 import datetime as dt
 import signal
 import statistics
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,12 +28,14 @@ from bench.harness import Console, Report, report_from_arguments, running_consol
 from bench.receivers import Receivers, receiving
 from bench.roles import by_role, environment, furnish, kill
 
-ALERTS, QUICK_ALERTS = 200, 40
+ALERTS, QUICK_ALERTS = 200, 24
 PER_SECOND = 10.0
 SECOND_STEP_SECONDS = 2
 RULE_SECONDS = 30.0
 DRAIN_SECONDS = 40.0
-IDLE_SECONDS, QUICK_IDLE_SECONDS = 30.0, 6.0
+IDLE_SECONDS, QUICK_IDLE_SECONDS = 30.0, 4.0
+DOOR_SECONDS = 3.0
+DOOR_THREADS = 4
 KINDS = ("evaluate", "escalate", "dispatch")
 SETTINGS = {"STORM_CONTROL_ENABLED": "false", "OUTBOUND_ALLOWED": "127.0.0.0/8:*"}
 WANTED = {
@@ -138,7 +141,7 @@ def stopped(console: Console, *roles: str) -> Iterator[None]:
 def told(report: Report, label: str, bench: Bench, names: list[str]) -> int:
     """Print how late the messages of a phase were; return how many never came."""
     late, missing = bench.lateness(names)
-    cuts = statistics.quantiles(late, n=100) if len(late) > 1 else [0.0] * 99
+    cuts = statistics.quantiles(late, n=100, method="inclusive") if len(late) > 1 else [0.0] * 99
     report.figure(f"{label}: late, p50", cuts[49], "s")
     report.figure(f"{label}: late, p99", cuts[98], "s")
     report.figure(f"{label}: late, most", late[-1] if late else 0.0, "s")
@@ -193,6 +196,29 @@ def flush(env: dict[str, str]) -> None:
         client.flushall()
 
 
+def door(report: Report, bench: Bench, size: int) -> None:
+    """Measure how many new alerts a second the door commits, with so many in one request."""
+    until = time.monotonic() + DOOR_SECONDS
+    taken: list[int] = []
+
+    def posting(sender: int) -> None:
+        with httpx.Client(timeout=30.0, headers={"Authorization": f"Bearer {bench.token}"}) as http:
+            number = 0
+            while time.monotonic() < until:
+                alerts = [{"labels": {"alertname": "Door", "id": f"{size}-{sender}-{number + i}"}} for i in range(size)]
+                number += size
+                if http.post(f"{bench.console.url}/api/v2/alerts", json=alerts).status_code == httpx.codes.OK:
+                    taken.append(size)
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=posting, args=(sender,)) for sender in range(DOOR_THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    report.figure(f"door: new alerts, {size} a request", sum(taken) / (time.monotonic() - began), "alerts/s")
+
+
 def phases(report: Report, bench: Bench, count: int) -> int:
     """Run the four phases; return how many messages were never told."""
     before = bench.work()
@@ -226,6 +252,8 @@ def main() -> int:
         rule(report, bench)
         idle(report, bench, QUICK_IDLE_SECONDS if report.quick else IDLE_SECONDS)
         missing = phases(report, bench, QUICK_ALERTS if report.quick else ALERTS)
+        door(report, bench, 1)
+        door(report, bench, 100)
     report.finish()
     return 1 if missing else 0
 

@@ -233,6 +233,11 @@ def _tls(minimum: ssl.TLSVersion) -> ssl.SSLContext:
     return context
 
 
+def forget_trust() -> None:
+    """Read the trusted authorities anew at the next call, for they were changed (SSL_CERT_FILE, SSL_CERT_DIR)."""
+    _tls.cache_clear()
+
+
 def post(
     url: str,
     *,
