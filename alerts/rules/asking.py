@@ -45,7 +45,7 @@ def histories(
     step_ms = max(1000, window_seconds * 1000 // EVIDENCE_POINTS)
     start_ms = end_ms - step_ms * EVIDENCE_POINTS
     result = _selector("range_query")(expression, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
-    found = {}
+    found: dict[frozenset[tuple[str, str]], dict[str, list[float]]] = {}
     for i, labels in enumerate(result.labels or [{}]):
         kept = result.present[i]
         found[frozenset((name, text) for name, text in labels.items() if name != "__name__")] = {

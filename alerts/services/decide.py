@@ -1,7 +1,9 @@
 """One transaction per decision: alert, event, escalation and notifications commit together or not at all."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -25,7 +27,30 @@ log = structlog.get_logger(__name__)
 SYSTEM = Actor(kind="system", label="console")
 
 
-def observe(observation: Observation, *, now: datetime, actor: Actor = SYSTEM, windows: Windows = WINDOWS) -> Change:
+@dataclass
+class Routes:
+    """The channels and policies as they were at the first question; one for each transaction."""
+
+    @cached_property
+    def channels(self) -> list[Channel]:
+        """Return the channels that are on."""
+        return list(Channel.objects.filter(enabled=True).order_by("name"))
+
+    @cached_property
+    def policies(self) -> list[Policy]:
+        """Return the policies that are on, with their steps."""
+        rows = Policy.objects.filter(enabled=True).prefetch_related("steps__channels")
+        return list(rows.order_by("position", "name"))
+
+
+def observe(
+    observation: Observation,
+    *,
+    now: datetime,
+    actor: Actor = SYSTEM,
+    windows: Windows = WINDOWS,
+    routes: Routes | None = None,
+) -> Change:
     """Apply one observation; the row lock on the alert makes concurrent ones queue."""
     print_of = fingerprint(observation.name, observation.labels)
     with transaction.atomic():
@@ -35,7 +60,8 @@ def observe(observation: Observation, *, now: datetime, actor: Actor = SYSTEM, w
         running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
         case = Case(
             observation=observation, known=_episode(alert, now), now=now.timestamp(), windows=windows,
-            policies=[] if running else policies_for(observation), last_told_at=_last_told_at(alert),
+            policies=[] if running else policies_for(observation, routes or Routes()),
+            last_told_at=_last_told_at(alert, observation),
         )  # fmt: skip
         pipeline.run(case)
         _record(alert, case, now, actor)
@@ -51,13 +77,14 @@ def observe_many(observations: Iterable[Observation], *, now: datetime, actor: A
     failed = 0
     for start in range(0, len(ordered), BATCH):
         with transaction.atomic():
-            failed += sum(not _tried(seen, now, actor) for seen in ordered[start : start + BATCH])
+            routes = Routes()
+            failed += sum(not _tried(seen, now, actor, routes) for seen in ordered[start : start + BATCH])
     return failed
 
 
-def _tried(observation: Observation, now: datetime, actor: Actor) -> bool:
+def _tried(observation: Observation, now: datetime, actor: Actor, routes: Routes) -> bool:
     try:
-        observe(observation, now=now, actor=actor)
+        observe(observation, now=now, actor=actor, routes=routes)
     except (DataError, IntegrityError, ValueError, TypeError, LookupError) as error:
         log.warning("alert.refused", alert=observation.name, error=str(error))
         return False
@@ -90,8 +117,8 @@ def _episode(alert: Alert, now: datetime) -> Episode:
     )  # fmt: skip
 
 
-def _last_told_at(alert: Alert) -> float | None:
-    if alert.state in (AlertState.FIRING, AlertState.UNKNOWN):
+def _last_told_at(alert: Alert, seen: Observation) -> float | None:
+    if not alert.episode or not seen.cooldown_seconds or alert.state in (AlertState.FIRING, AlertState.UNKNOWN):
         return None
     told = (
         Notification.objects.filter(alert=alert, kind="fire").exclude(state="cancelled").aggregate(at=Max("created_at"))
@@ -99,15 +126,13 @@ def _last_told_at(alert: Alert) -> float | None:
     return told["at"].timestamp() if told["at"] else None
 
 
-def policies_for(observation: Observation) -> list[PolicyFacts]:
+def policies_for(observation: Observation, routes: Routes) -> list[PolicyFacts]:
     """Return the policies in order; a channel-less step of the default one means every channel whose filters fit."""
     if observation.seen is not Seen.FIRING:
         return []
     known = pipeline.facts(observation)
-    open_channels = Channel.objects.filter(enabled=True).order_by("name")
-    everyone = [str(c.pk) for c in open_channels if escalation.matches(c.filters, known)]
-    policies = Policy.objects.filter(enabled=True).prefetch_related("steps__channels").order_by("position", "name")
-    return [_facts(policy, everyone if policy.is_default else []) for policy in policies]
+    everyone = [str(c.pk) for c in routes.channels if escalation.matches(c.filters, known)]
+    return [_facts(policy, everyone if policy.is_default else []) for policy in routes.policies]
 
 
 def _facts(policy: Policy, everyone: list[str]) -> PolicyFacts:
@@ -185,7 +210,8 @@ def ring_alert(alert: Alert) -> None:
 
 
 def _begin(alert: Alert, case: Case, now: datetime) -> None:
-    owed.cancel_unsent(alert, because="it fired again before this was sent", now=now, kinds=["resolve"])
+    if alert.episode > 1 or alert.repeat_no:
+        owed.cancel_unsent(alert, because="it fired again before this was sent", now=now, kinds=["resolve"])
     if case.policy is None or case.escalate_from is None:
         return
     started_at = clock.at_seconds(case.escalate_from)
@@ -215,7 +241,10 @@ def arm(alert: Alert, policy: PolicyFacts, *, started_at: datetime, told: bool) 
         "stopped_because": "" if delays else "the policy has no steps",
         "lease_token": None, "attempts": 0, "last_error": "",
     }  # fmt: skip
-    Escalation.objects.update_or_create(alert=alert, episode=alert.episode, defaults=values)
+    Escalation.objects.bulk_create(
+        [Escalation(alert=alert, episode=alert.episode, **values)],
+        update_conflicts=True, unique_fields=["alert", "episode"], update_fields=list(values),
+    )  # fmt: skip
 
 
 def rearm(alert: Alert, *, now: datetime) -> bool:

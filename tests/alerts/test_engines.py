@@ -144,8 +144,10 @@ def test_cooldown_and_flapping_put_off() -> None:
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
-    [(200, Verdict.DELIVERED), (204, Verdict.DELIVERED), (302, Verdict.FAIL), (408, Verdict.RETRY), (425, Verdict.RETRY),
-     (429, Verdict.RETRY), (500, Verdict.RETRY), (503, Verdict.RETRY), (401, Verdict.FAIL), (410, Verdict.DISABLE)],
+    [(200, Verdict.DELIVERED), (204, Verdict.DELIVERED), (302, Verdict.FAIL), (408, Verdict.RETRY),
+     (425, Verdict.RETRY),
+     (429, Verdict.RETRY), (500, Verdict.RETRY), (503, Verdict.RETRY),
+     (401, Verdict.FAIL), (410, Verdict.DISABLE)],
 )  # fmt: skip
 def test_an_answer_means(status: int, verdict: Verdict) -> None:
     assert retry.verdict_of(status) is verdict
@@ -230,7 +232,7 @@ class EpisodeMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_beginning_has_at_most_one_end(self) -> None:
-        """An open episode is exactly one beginning ahead."""
+        """Hold that an open episode is exactly one beginning ahead."""
         assert self.begun - self.ended == self.at.is_open
         assert (self.at.resolved_at is None) or not self.at.is_open
         assert len(self.at.recent_fires) <= 10
