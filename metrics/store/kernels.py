@@ -96,9 +96,29 @@ def spread_rows(row_starts, row_times, row_of_series, out_times, out_series, slo
     return place
 
 
+@nb.njit(nogil=True, cache=True)
+def narrow(ids, times, values, numbers, low, high, place, out_series, out_times, out_values):
+    """Copy the samples of numbered series within a time range, from `place` on; returns the place after them.
+
+    `numbers` gives each series id its number, -1 to those that are not wanted. The caller has made room for all.
+    """
+    for i in range(ids.size):
+        series = ids[i]
+        if series < 0 or series >= numbers.size or times[i] < low or times[i] > high:
+            continue
+        number = numbers[series]
+        if number >= 0:
+            out_series[place] = number
+            out_times[place] = times[i]
+            out_values[place] = values[i]
+            place += 1
+    return place
+
+
 def warm_up() -> None:
     """Compile every kernel for the types it is called with."""
     ints, floats, offsets = np.zeros(1, np.int64), np.zeros(1), np.zeros(2, np.int64)
     arrange(ints, ints, floats, 1, offsets, ints.copy(), floats.copy())
     share_rows(np.array([0, 1]), ints, ints.copy(), ints.copy())
     spread_rows(np.array([0, 1]), ints, ints, ints.copy(), ints.copy(), ints)
+    narrow(ints, ints, floats, ints, 0, 0, 0, ints.copy(), ints.copy(), floats.copy())

@@ -12,10 +12,10 @@ import psycopg
 from django.db import connection, transaction
 
 from metrics.promql.types import Matcher, QueryError, SeriesColumns
-from metrics.store import group_block, head_block
+from metrics.store import group_block, head_block, kernels
 from metrics.store.block_cache import BlockCache
 from metrics.store.catalogue import Catalogue, Found
-from metrics.store.columns import Samples, concatenate
+from metrics.store.columns import Samples, no_samples
 from metrics.store.protocol import SelectLimits, TooManySamples
 from metrics.store.raw import raw_cursor
 
@@ -124,21 +124,15 @@ class PostgresStore:
     def _read(self, cursor: psycopg.Cursor[Any], ids: Ints, t_min_ms: int, t_max_ms: int) -> Samples:
         """Return the samples of these series, numbered by their place in `ids`, oldest block first."""
         if not ids.size or t_min_ms > t_max_ms:
-            return concatenate([])
+            return no_samples()
         heads = _list_heads(cursor, t_min_ms, t_max_ms)
         groups = _list_groups(cursor, ids, t_min_ms, t_max_ms)
         self._check_size(ids, groups)
-        numbers = _numbering(ids)
-        parts: list[Samples] = []
-        found = 0
+        gathered = _Gathered(_numbering(ids), t_min_ms, t_max_ms)
         for block in self._blocks(cursor, groups + heads):
-            part = _narrow(block, numbers, t_min_ms, t_max_ms)
-            found += part.values.size
-            if found > self.limits.max_samples:
+            if gathered.add(block) > self.limits.max_samples:
                 raise TooManySamples(f"the query reads more than {self.limits.max_samples} samples")
-            if part.values.size:
-                parts.append(part)
-        return concatenate(parts)
+        return gathered.samples()
 
     def _check_size(self, ids: Ints, groups: Sequence[BlockRef]) -> None:
         _, members = np.unique(ids // group_block.SERIES_PER_GROUP, return_counts=True)
@@ -176,12 +170,38 @@ def _numbering(ids: Ints) -> Ints:
     return numbers
 
 
-def _narrow(block: Samples, numbers: Ints, t_min_ms: int, t_max_ms: int) -> Samples:
-    ids = block.series_ids
-    known = ids < numbers.size
-    series = numbers[np.where(known, ids, 0)]
-    kept = known & (series >= 0) & (block.timestamps_ms >= t_min_ms) & (block.timestamps_ms <= t_max_ms)
-    return Samples(series[kept], block.timestamps_ms[kept], block.values[kept])
+class _Gathered:
+    """The wanted samples of one block after another, in columns that double when they are full."""
+
+    def __init__(self, numbers: Ints, t_min_ms: int, t_max_ms: int) -> None:
+        self._wanted = (numbers, t_min_ms, t_max_ms)
+        self._columns = no_samples()
+        self._size = 0
+
+    def add(self, block: Samples) -> int:
+        """Take what is wanted of a block; returns the number of samples so far."""
+        room = self._columns.values.size
+        if room < self._size + block.values.size:
+            self._grow(max(2 * room, self._size + block.values.size))
+        out = self._columns
+        self._size = kernels.narrow(
+            block.series_ids, block.timestamps_ms, block.values, *self._wanted,
+            self._size, out.series_ids, out.timestamps_ms, out.values,
+        )  # fmt: skip
+        return self._size
+
+    def samples(self) -> Samples:
+        return self._columns.take(slice(0, self._size))
+
+    def _grow(self, room: int) -> None:
+        old = self.samples()
+        self._columns = Samples(np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64))
+        for new, part in zip(
+            (self._columns.series_ids, self._columns.timestamps_ms, self._columns.values),
+            (old.series_ids, old.timestamps_ms, old.values),
+            strict=True,
+        ):
+            new[: self._size] = part
 
 
 def _list_heads(cursor: psycopg.Cursor[Any], t_min_ms: int, t_max_ms: int) -> list[BlockRef]:
