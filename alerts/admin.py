@@ -48,7 +48,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Threshold",
         required=False,
         widget=forms.Textarea(attrs=CODE),
-        help_text='For the kind Threshold: {"metric_path": "cpu_usage_percent.p95", "condition": "greater_than", "threshold": 90}',
+        help_text='For the kind Threshold: {"metric_path": "cpu.p95", "condition": "greater_than", "threshold": 90}',
     )
 
     class Meta:

@@ -16,6 +16,13 @@ class SignInForm(AuthenticationForm):
         return self.cleaned_data["username"].lower()
 
 
+class ProfileForm(forms.Form):
+    """What a person may change about themselves."""
+
+    name = forms.CharField(max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    time_zone = forms.CharField(max_length=64, help_text="Europe/Berlin")
+
+
 class PasswordForm(forms.Form):
     """A new password, twice."""
 

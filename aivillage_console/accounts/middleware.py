@@ -10,17 +10,18 @@ from django.http import HttpRequest, HttpResponseBase
 
 from aivillage_console.accounts import services
 from aivillage_console.accounts.models import User
+from aivillage_console.accounts.services.sessions import PLACE, SEEN, SIGNED_IN
 from aivillage_console.lib import clock
 
 IDLE_SECONDS = 30 * 60
 ABSOLUTE_SECONDS = 12 * 3600
 SEEN_EVERY_SECONDS = 60
-SIGNED_IN, SEEN = "signed_in_at_seconds", "seen_at_seconds"
 
 
 def start_limits(request: HttpRequest) -> None:
     """Note when the session began; called right after a sign-in."""
     request.session[SIGNED_IN] = request.session[SEEN] = int(time.time())
+    request.session[PLACE] = f"{request.META.get('REMOTE_ADDR', '')} · {request.headers.get('User-Agent', '')[:120]}"
 
 
 class SessionLimits:

@@ -1,5 +1,6 @@
 """Pages to get in, get out and choose a password."""
 
+import contextlib
 from typing import Any, cast
 
 from django.contrib.auth import login, logout, update_session_auth_hash
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from aivillage_console.accounts import services
 from aivillage_console.accounts.authentication import actor_of, client_ip
-from aivillage_console.accounts.forms import PasswordForm, SignInForm
+from aivillage_console.accounts.forms import PasswordForm, ProfileForm, SignInForm
 from aivillage_console.accounts.middleware import start_limits
 from aivillage_console.accounts.models import Role, User
 from aivillage_console.accounts.permissions import role_required
@@ -87,3 +88,31 @@ def password(request: HttpRequest) -> HttpResponseBase:
             update_session_auth_hash(request, user)
             return redirect("home")
     return render(request, "accounts/password.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(Role.VIEWER)
+def settings(request: HttpRequest) -> HttpResponseBase:
+    """Show and change one's own profile, and list one's sessions."""
+    user, now = cast("User", request.user), clock.now()
+    form = ProfileForm(request.POST or None, initial={"name": user.name, "time_zone": user.time_zone})
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.user_update(user, actor=actor_of(request), now=now, **form.cleaned_data)
+        except services.Refused as refusal:
+            form.add_error("time_zone", str(refusal))
+        else:
+            return redirect("settings")
+    found = services.sessions_of(user, current_key=request.session.session_key or "", now=now)
+    context = {"form": form, "sessions": found}
+    return render(request, "accounts/settings.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@role_required(Role.VIEWER)
+def session_end(request: HttpRequest, handle: str) -> HttpResponseBase:
+    """End one of one's own sessions; one that has ended already is as wished."""
+    with contextlib.suppress(services.Refused):
+        services.session_end(cast("User", request.user), handle, actor=actor_of(request), now=clock.now())
+    return redirect("settings")

@@ -20,6 +20,9 @@ EXPECTED: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("POST", "/sign-in/<str:secret>/"): PUBLIC,
     ("POST", "/sign-in/"): PUBLIC,
     ("POST", "/sign-out/"): PUBLIC,
+    ("GET", "/settings/"): PEOPLE,
+    ("POST", "/settings/"): PEOPLE,
+    ("POST", "/settings/sessions/<slug:handle>/end/"): PEOPLE,
     ("GET", "/settings/password/"): PEOPLE,
     ("POST", "/settings/password/"): PEOPLE,
 }

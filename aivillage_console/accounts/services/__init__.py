@@ -3,6 +3,7 @@
 from aivillage_console.accounts.services.audit import Actor, audit, audit_seal, masked
 from aivillage_console.accounts.services.denials import access_denied, forget_denials, sign_in_failed
 from aivillage_console.accounts.services.refusals import NotAllowed, Refused
+from aivillage_console.accounts.services.sessions import session_end, sessions_of
 from aivillage_console.accounts.services.sign_in import (
     first_admin,
     sign_in_link_issue,
@@ -41,6 +42,8 @@ __all__ = [
     "first_admin",
     "forget_denials",
     "masked",
+    "session_end",
+    "sessions_of",
     "sign_in_failed",
     "sign_in_link_issue",
     "sign_in_link_use",
