@@ -19,6 +19,7 @@ from aivillage_console.accounts.authentication import TokenRefused, authenticate
 from aivillage_console.accounts.models import ApiToken
 from aivillage_console.lib import clock
 from metrics.domain import Metadata, Rejection
+from metrics.ingest.arrival import ARRIVAL
 from metrics.ingest.body import decode_body, read_bounded
 from metrics.ingest.limits import DiskGuard
 from metrics.ingest.refusals import LAG, REJECTED, ROWS, Refusal, rejection_record
@@ -152,7 +153,7 @@ def _take_remote(request: HttpRequest, token: ApiToken) -> HttpResponse:
         raise Refusal(413, str(error), "too_large") from None
     except WireError as error:
         raise Refusal(400, str(error), "bad_body") from None
-    now = clock.now()
+    now = ARRIVAL.now()
     context = _context(token, now)
     gate().take_samples(context.source_id, columns.timestamps_ms.size)
     written = _write_remote(columns, declared, context)

@@ -85,9 +85,13 @@ class PostgresStore:
         """Keep these samples; they are safe when the surrounding transaction has committed."""
         if not samples.values.size:
             return
+        if durable:
+            # One statement is its own transaction where there is none: one round trip instead of three.
+            with raw_cursor() as cursor:
+                append_samples(cursor, samples)
+            return
         with transaction.atomic(), raw_cursor() as cursor:
-            if not durable:
-                cursor.execute("SET LOCAL synchronous_commit = off")
+            cursor.execute("SET LOCAL synchronous_commit = off")
             append_samples(cursor, samples)
 
     def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:

@@ -9,6 +9,7 @@ from aivillage_console.accounts.authentication import forget_tokens
 from aivillage_console.accounts.models import Role, Source, User
 from aivillage_console.accounts.services import Actor, token_issue
 from metrics.ingest import refusals, rows
+from metrics.ingest.arrival import ARRIVAL
 from metrics.ingest.writer import forget_series
 from metrics.store.postgres import STORE
 
@@ -20,6 +21,7 @@ def _forget() -> None:
     rows._DECLARED.clear()
     refusals._recording._levels.clear()
     STORE.forget()
+    ARRIVAL.forget()
 
 
 @pytest.fixture(autouse=True)
