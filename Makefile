@@ -12,8 +12,7 @@ run: .venv/.run-ready
 	@exec $(PY) -m aivillage_console.dev
 
 test: .venv/.dev-ready check
-	@$(PY) -m pytest -m "not browser"
-	@$(PY) -m pytest -m browser
+	@bin/run_tests
 
 check: .venv/.dev-ready
 	@bin/check
