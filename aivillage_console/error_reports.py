@@ -51,7 +51,7 @@ def _without_query(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def _breadcrumb(crumb: Record, _hint: Any) -> Record:
+def _breadcrumb(crumb: dict[str, Any], _hint: Any) -> dict[str, Any]:
     data = crumb.get("data")
     if isinstance(data, MutableMapping):
         _scrub_data(data)

@@ -11,7 +11,7 @@ def take(role: str) -> None:
     """Give this process its role; what the environment has gained since it was loaded is read again."""
     settings.CONFIG = env.read({**env.environment(), "ROLE": role})
     # Celery would put its own words over the role in the title of the process.
-    platforms._setproctitle = None
+    platforms._setproctitle = None  # type: ignore[attr-defined]
     settings.LOGGING = {**settings.LOGGING, "role": role}
     logs.configure(settings.LOGGING)
     for database in connections.databases.values():

@@ -66,5 +66,5 @@ def start(role: str, config: Config) -> TracerProvider:
     DjangoInstrumentor().instrument(tracer_provider=provider, excluded_urls=UNTRACED_URLS, request_hook=_without_query)
     PsycopgInstrumentor().instrument(tracer_provider=provider)
     RedisInstrumentor().instrument(tracer_provider=provider)
-    CeleryInstrumentor().instrument(tracer_provider=provider)
+    CeleryInstrumentor().instrument(tracer_provider=provider)  # type: ignore[no-untyped-call]
     return provider

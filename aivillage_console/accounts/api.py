@@ -36,7 +36,9 @@ class TokenIssueSerializer(StrictSerializer):
     name = serializers.CharField(max_length=120)
     kind = serializers.ChoiceField(choices=TokenKind.choices)
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices), min_length=1, max_length=20)
-    source = serializers.PrimaryKeyRelatedField(queryset=Source.objects.all(), required=False, allow_null=True)
+    source = serializers.PrimaryKeyRelatedField(  # type: ignore[assignment]  # DRF keeps a `source` of its own
+        queryset=Source.objects.all(), required=False, allow_null=True
+    )
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
 
 
@@ -47,7 +49,7 @@ class IssuedSerializer(TokenSerializer):
 
     class Meta(TokenSerializer.Meta):
         fields = (*TokenSerializer.Meta.fields, "plain")  # type: ignore[assignment]
-        read_only_fields = fields
+        read_only_fields = fields  # type: ignore[assignment]
 
 
 def _issued(token: ApiToken, plain: str) -> dict[str, Any]:
@@ -60,7 +62,7 @@ class TokenViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
 
     queryset = ApiToken.objects.select_related("source", "owner")
     serializer_class = TokenSerializer
-    permission_classes: ClassVar = [AdminGate]
+    permission_classes = (AdminGate,)
     pagination_class = NewestFirst
     filterset_fields: ClassVar[list[str]] = ["kind", "source", "owner"]
 
@@ -102,7 +104,7 @@ class SourceViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
 
     queryset = Source.objects.all()
     serializer_class = SourceSerializer
-    permission_classes: ClassVar = [AdminGate]
+    permission_classes = (AdminGate,)
     pagination_class = ByName
 
     @extend_schema(responses={201: SourceSerializer})
@@ -146,7 +148,7 @@ class UserViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
 
     queryset = User.objects.all()
     serializer_class = UserSerializer
-    permission_classes: ClassVar = [AdminGate]
+    permission_classes = (AdminGate,)
     pagination_class = NewestFirst
     filterset_fields: ClassVar[list[str]] = ["role", "email"]
 
@@ -170,7 +172,9 @@ class UserViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, pk: str) -> Response:
         """End a person's access."""
-        return Response(UserSerializer(services.user_disable(self.get_object(), actor=self.actor, now=clock.now())).data)
+        return Response(
+            UserSerializer(services.user_disable(self.get_object(), actor=self.actor, now=clock.now())).data
+        )
 
     @extend_schema(request=None, responses=UserSerializer)
     @action(detail=True, methods=["post"])
@@ -208,7 +212,7 @@ class AuditViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
 
     queryset = selectors.audit_trail()
     serializer_class = AuditSerializer
-    permission_classes: ClassVar = [AdminGate]
+    permission_classes = (AdminGate,)
     filterset_class = AuditFilter
     lookup_value_regex = "[0-9]{1,18}"
 

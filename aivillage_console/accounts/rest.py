@@ -64,7 +64,7 @@ class ConsoleViewSet(GenericViewSet[Any]):
         return super().handle_exception(exc)
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How a token is shown in the OpenAPI document."""
 
     target_class = "aivillage_console.accounts.authentication.TokenAuthentication"
@@ -75,7 +75,7 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A token of the console: obs_…"}
 
 
-class BrowserScheme(OpenApiAuthenticationExtension):
+class BrowserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the session of a signed-in person is shown in the OpenAPI document."""
 
     target_class = "aivillage_console.accounts.authentication.BrowserAuthentication"

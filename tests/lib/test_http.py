@@ -25,7 +25,8 @@ https://[100::1]/ https://0xa9fea9fe/ https://2852039166/ https://0251.0376.0251
 MALFORMED = [
     "ftp://example.org/", "file:///etc/passwd", "gopher://example.org/", "javascript:alert(1)", "//example.org/", "",
     "https://", "https://user@example.org/", "https://user:pw@example.org/", "https://example.org\\@127.0.0.1/",
-    "https://exa mple.org/", "https://example.org:99999/", "https://example.org/\n", "https://[::1/", "data:text/plain,x",
+    "https://exa mple.org/", "https://example.org:99999/", "https://example.org/\n", "https://[::1/",
+    "data:text/plain,x",
 ]  # fmt: skip
 
 
@@ -124,7 +125,9 @@ def test_the_name_stays_in_the_host_header(listener: Any, settings: Any) -> None
 def test_a_huge_body_is_cut_and_a_redirect_is_not_followed(listener: Any, settings: Any) -> None:
     port, got, answer = listener
     settings.CONFIG = replace(settings.CONFIG, outbound_allowed=["127.0.0.1/32:*"])
-    answer.append(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 10000000000\r\n\r\n" + b"x" * 200_000)
+    answer.append(
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 10000000000\r\n\r\n" + b"x" * 200_000
+    )
     reply = http.post(f"http://127.0.0.1:{port}/", body=b"{}", headers={})
     assert (reply.status, len(reply.body), len(got)) == (302, http.BODY_BYTES, 1)
 
