@@ -165,7 +165,7 @@ def disk(report: Report, console: Console, target: Target) -> None:
     address = roles.environment(console)["DATABASE_URL"]
     with psycopg.connect(address, autocommit=True) as connection:
         end = time.monotonic() + 120
-        while connection.execute("SELECT count(*) FROM metrics_headblock").fetchone() > (50,):
+        while (connection.execute("SELECT count(*) FROM metrics_headblock").fetchone() or (0,)) > (50,):
             if time.monotonic() > end:
                 raise RuntimeError("the compactor does not keep up")
             time.sleep(0.5)
