@@ -4,7 +4,7 @@ from celery import platforms
 from django.conf import settings
 from django.db import connections
 
-from aivillage_console import env, logs
+from aivillage_console import env, logs, telemetry
 
 
 def take(role: str) -> None:
@@ -16,3 +16,4 @@ def take(role: str) -> None:
     logs.configure(settings.LOGGING)
     for database in connections.databases.values():
         database["OPTIONS"]["application_name"] = f"console-{role}"
+    telemetry.start(role)
