@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from metrics.promql.labels import merged
-from metrics.promql.matching import Pairs, match_pairs, set_operation
+from metrics.promql.matching import Pairs, match_pairs, refuse_ambiguous, set_operation
 from metrics.promql.nodes import Binary
 from metrics.promql.operands import Operand, ScalarValue, VectorValue
 from metrics.promql.types import Bools, Floats, QueryError
@@ -65,9 +65,11 @@ def _with_number(node: Binary, vector: VectorValue, left: Floats, right: Floats)
 def _vectors(node: Binary, left: VectorValue, right: VectorValue) -> VectorValue:
     pairs = match_pairs(left, right, node.matching, keeps_name=node.op in COMPARISONS)
     a, b = left.values[pairs.left], right.values[pairs.right]
-    if node.op in ARITHMETIC or node.returns_bool:
+    filters = node.op in COMPARISONS and not node.returns_bool
+    kept = pairs.present & COMPARISONS[node.op](a, b) if filters else pairs.present
+    refuse_ambiguous(pairs, node.matching, kept)
+    if not filters:
         return merged(_paired(pairs, _numbers(node.op, a, b), pairs.present, drops=node.returns_bool))
-    kept = pairs.present & COMPARISONS[node.op](a, b)
     named_by = right.drops_name[pairs.right] if node.matching.side == "one-to-many" else left.drops_name[pairs.left]
     return merged(VectorValue(pairs.labels, a, kept, named_by))
 

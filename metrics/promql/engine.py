@@ -6,7 +6,7 @@ import numpy as np
 
 from metrics.promql.aggregations.reduce import aggregate
 from metrics.promql.binary import combine
-from metrics.promql.functions import absence, call, refuse_too_many
+from metrics.promql.functions import absence, call
 from metrics.promql.labels import NAME, merged, names_dropped
 from metrics.promql.nodes import (
     Aggregate,
@@ -20,7 +20,7 @@ from metrics.promql.nodes import (
     Subquery,
     Text,
 )
-from metrics.promql.operands import Grid, Operand, RangeValue, ScalarValue, TextValue, VectorValue
+from metrics.promql.operands import Grid, Operand, RangeValue, ScalarValue, TextValue, VectorValue, refuse_too_many
 from metrics.promql.parsing import parse
 from metrics.promql.ranges.functions import RANGE_FUNCTIONS, over_range
 from metrics.promql.selection import Reader, columns_of
@@ -118,7 +118,7 @@ class _Evaluation:
             raise QueryError("aggregations need an instant vector", kind="bad_data")
         number = parameter if isinstance(parameter, ScalarValue) else None
         label = parameter.text if isinstance(parameter, TextValue) else ""
-        return aggregate(node, vector, number, label)
+        return aggregate(node, vector, number, label, self.reader.limits)
 
     def _call(self, node: Call, grid: Grid) -> Operand:
         context = self._query_context(node.name, grid)

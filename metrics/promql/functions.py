@@ -5,12 +5,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from metrics.promql.histograms import bucket_fraction, bucket_quantile, over_buckets
-from metrics.promql.mathematics import CALENDAR, ELEMENTWISE, clamped, rounded
+from metrics.promql.histograms.buckets import fractions, quantiles
+from metrics.promql.mathematics import CALENDAR, ELEMENTWISE, maximum, minimum, rounded
 from metrics.promql.nodes import Node, RangeSelector, Selector
 from metrics.promql.operands import Grid, Operand, ScalarValue, TextValue, VectorValue, empty_vector, vector_of
 from metrics.promql.relabelling import label_replaced, labels_joined, sorted_by_label, sorted_by_value
-from metrics.promql.types import Floats, Limits, QueryError
+from metrics.promql.types import Floats, QueryError
 
 Function: TypeAlias = Callable[[Grid, list[Any]], Operand]
 
@@ -53,16 +53,12 @@ def _scalar(grid: Grid, arguments: list[Any]) -> ScalarValue:
 
 def _clamp(_grid: Grid, arguments: list[Any]) -> VectorValue:
     vector, low, high = arguments[0], arguments[1].values, arguments[2].values
-    result: VectorValue = vector.with_values(clamped(vector.values, low, high), drops_name=True)
+    result: VectorValue = vector.with_values(maximum(low, minimum(high, vector.values)), drops_name=True)
     return VectorValue(result.labels, result.values, result.present & ~(high < low)[None, :], result.drops_name)
 
 
-def _clamp_min(_grid: Grid, arguments: list[Any]) -> Any:
-    return arguments[0].with_values(clamped(arguments[0].values, arguments[1].values, np.inf), drops_name=True)
-
-
-def _clamp_max(_grid: Grid, arguments: list[Any]) -> Any:
-    return arguments[0].with_values(clamped(arguments[0].values, -np.inf, arguments[1].values), drops_name=True)
+def _bounded(bound: Callable[[Floats, Floats], Floats], arguments: list[Any]) -> Any:
+    return arguments[0].with_values(bound(arguments[1].values, arguments[0].values), drops_name=True)
 
 
 def _round(grid: Grid, arguments: list[Any]) -> Any:
@@ -73,19 +69,6 @@ def _round(grid: Grid, arguments: list[Any]) -> Any:
 def _timestamp(grid: Grid, arguments: list[Any]) -> Any:
     values = np.broadcast_to(grid.times_ms / 1000.0, arguments[0].values.shape).copy()
     return arguments[0].with_values(values, drops_name=True)
-
-
-def _histogram_quantile(_grid: Grid, arguments: list[Any]) -> VectorValue:
-    q = arguments[0].values
-    return over_buckets(arguments[1], lambda bounds, counts, step: bucket_quantile(float(q[step]), bounds, counts))
-
-
-def _histogram_fraction(_grid: Grid, arguments: list[Any]) -> VectorValue:
-    low, high = arguments[0].values, arguments[1].values
-    return over_buckets(
-        arguments[2],
-        lambda bounds, counts, step: bucket_fraction(float(low[step]), float(high[step]), bounds, counts),
-    )
 
 
 def _label_replace(_grid: Grid, arguments: list[Any]) -> VectorValue:
@@ -112,20 +95,20 @@ FUNCTIONS: dict[str, Function] = {
     "vector": _vector,
     "scalar": _scalar,
     "clamp": _clamp,
-    "clamp_min": _clamp_min,
-    "clamp_max": _clamp_max,
+    "clamp_min": lambda _grid, arguments: _bounded(maximum, arguments),
+    "clamp_max": lambda _grid, arguments: _bounded(minimum, arguments),
     "round": _round,
     "timestamp": _timestamp,
-    "histogram_quantile": _histogram_quantile,
-    "histogram_fraction": _histogram_fraction,
+    "histogram_quantile": lambda _grid, arguments: quantiles(arguments[0].values, arguments[1]),
+    "histogram_fraction": lambda _grid, arguments: fractions(arguments[0].values, arguments[1].values, arguments[2]),
     "label_replace": _label_replace,
     "label_join": _label_join,
     "sort": lambda grid, arguments: _sort(grid, arguments, falling=False),
     "sort_desc": lambda grid, arguments: _sort(grid, arguments, falling=True),
     "sort_by_label": lambda grid, arguments: _sort_by_label(grid, arguments, falling=False),
     "sort_by_label_desc": lambda grid, arguments: _sort_by_label(grid, arguments, falling=True),
-    "max_of": lambda _grid, arguments: ScalarValue(np.maximum(arguments[0].values, arguments[1].values)),
-    "min_of": lambda _grid, arguments: ScalarValue(np.minimum(arguments[0].values, arguments[1].values)),
+    "max_of": lambda _grid, arguments: ScalarValue(maximum(arguments[0].values, arguments[1].values)),
+    "min_of": lambda _grid, arguments: ScalarValue(minimum(arguments[0].values, arguments[1].values)),
 }
 
 
@@ -152,11 +135,3 @@ def _labels_of_absence(node: Node) -> dict[str, str]:
         else:
             labels.pop(matcher.name, None)
     return {name: value for name, value in labels.items() if name != "__name__" and value}
-
-
-def refuse_too_many(series: int, steps: int, limits: Limits) -> None:
-    """Hold a result to the limits on series and samples."""
-    if series > limits.max_series:
-        raise QueryError(f"the query touches {series} series, the limit is {limits.max_series}")
-    if series * steps > limits.max_samples:
-        raise QueryError("query processing would load too many samples into memory in query execution")

@@ -75,16 +75,21 @@ def merged(vector: VectorValue) -> VectorValue:
     target = numbered((frozenset(labels.items()) for labels in vector.labels), numbers)
     if len(numbers) == len(vector.labels):
         return vector
-    first = np.array([int(np.argmax(target == number)) for number in range(len(numbers))], dtype=np.int64)
+    first = np.unique(target, return_index=True)[1]
     values, present = vector.values[first].copy(), vector.present[first].copy()
+    doubled = np.setdiff1d(np.arange(target.size), first)
+    places, steps = np.nonzero(vector.present[doubled])
+    rows, targets = doubled[places], target[doubled[places]]
+    if bool(present[targets, steps].any()) or _any_twice(targets * present.shape[1] + steps):
+        raise QueryError("vector cannot contain metrics with the same labelset")
+    values[targets, steps], present[targets, steps] = vector.values[rows, steps], True
     drops: Bools = vector.drops_name[first]
-    for row in np.setdiff1d(np.arange(len(target)), first).tolist():
-        number, here = target[row], vector.present[row]
-        if bool((present[number] & here).any()):
-            raise QueryError("vector cannot contain metrics with the same labelset")
-        values[number][here] = vector.values[row][here]
-        present[number] |= here
     return VectorValue([vector.labels[row] for row in first.tolist()], values, present, drops)
+
+
+def _any_twice(numbers: Ints) -> bool:
+    ordered = np.sort(numbers)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def names_dropped(vector: VectorValue) -> VectorValue:

@@ -19,10 +19,11 @@ from metrics.promql.types import Bools, Ints, QueryError
 
 @dataclass(slots=True)
 class Pairs:
-    """Rows that meet: left[p] with right[p], named labels[p], at the steps where both are present."""
+    """Rows that meet: left[p] with right[p] of match group groups[p], named labels[p], where both are present."""
 
     left: Ints
     right: Ints
+    groups: Ints
     labels: list[dict[str, str]]
     present: Bools
 
@@ -43,11 +44,21 @@ def match_pairs(left: VectorValue, right: VectorValue, matching: Matching, *, ke
         _result_labels(many.labels[i], one.labels[j], matching, keeps_name=keeps_name)
         for i, j in zip(many_rows.tolist(), one_rows.tolist(), strict=True)
     ]
+    left_rows, right_rows = (one_rows, many_rows) if one_is_left else (many_rows, one_rows)
+    return Pairs(left_rows, right_rows, many_of[many_rows], names, present)
+
+
+def refuse_ambiguous(pairs: Pairs, matching: Matching, kept: Bools) -> None:
+    """Refuse two results of one name at one step; pairs that a comparison has filtered out do not count."""
     if matching.side == "one-to-one":
-        _refuse_multiple(many_of[many_rows], present, len(numbers))
-    else:
-        _refuse_ambiguous(names, present)
-    return Pairs(*((one_rows, many_rows) if one_is_left else (many_rows, one_rows)), names, present)
+        if _any_twice_a_step(pairs.groups, kept):
+            raise QueryError(
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+            )
+        return
+    names: dict[Signature, int] = {}
+    if _any_twice_a_step(numbered((frozenset(labels.items()) for labels in pairs.labels), names), kept):
+        raise QueryError("multiple matches for labels: grouping labels must ensure unique matches")
 
 
 def _meeting(many_of: Ints, one_of: Ints) -> tuple[Ints, Ints]:
@@ -83,16 +94,9 @@ def _refuse_duplicates(many: VectorValue, one: VectorValue, one_of: Ints, groups
     )
 
 
-def _refuse_multiple(group: Ints, present: Bools, groups: int) -> None:
-    if np.unique(group).size < group.size and bool((_present_counts(group, present, groups) > 1).any()):
-        raise QueryError("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
-
-
-def _refuse_ambiguous(names: list[dict[str, str]], present: Bools) -> None:
-    numbers: dict[Signature, int] = {}
-    group = numbered((frozenset(labels.items()) for labels in names), numbers)
-    if len(numbers) < len(names) and bool((_present_counts(group, present, len(numbers)) > 1).any()):
-        raise QueryError("multiple matches for labels: grouping labels must ensure unique matches")
+def _any_twice_a_step(group: Ints, present: Bools) -> bool:
+    groups = np.unique(group).size
+    return groups < group.size and bool((_present_counts(group, present, int(group.max()) + 1) > 1).any())
 
 
 def _result_labels(

@@ -15,10 +15,16 @@ def rounded(values: Floats, to_nearest: Floats) -> Floats:
     return result
 
 
-def clamped(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
-    """Bound values; NaN stays."""
-    result: Floats = np.maximum(low, np.minimum(high, values))
+def maximum(a: Floats, b: Floats) -> Floats:
+    """Return the larger; infinity beats NaN, NaN beats numbers, and 0 beats -0, as Prometheus has it."""
+    larger = np.where((a == 0) & (b == 0), a + b, np.maximum(a, b))
+    result: Floats = np.where((a == np.inf) | (b == np.inf), np.inf, larger)
     return result
+
+
+def minimum(a: Floats, b: Floats) -> Floats:
+    """Return the smaller; minus infinity beats NaN, NaN beats numbers, and -0 beats 0, as Prometheus has it."""
+    return -maximum(-a, -b)
 
 
 def _sign(values: Floats) -> Floats:

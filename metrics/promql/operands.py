@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from metrics.promql.types import Bools, Floats, Ints, SeriesColumns
+from metrics.promql.types import Bools, Floats, Ints, Limits, QueryError, SeriesColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +87,11 @@ def empty_vector(steps: int) -> VectorValue:
 def vector_of(labels: list[dict[str, str]], values: Floats, present: Bools) -> VectorValue:
     """Return a vector whose rows keep their names."""
     return VectorValue(labels, values, present, np.zeros(len(labels), dtype=np.bool_))
+
+
+def refuse_too_many(series: int, steps: int, limits: Limits) -> None:
+    """Hold a result to the limits on series and samples."""
+    if series > limits.max_series:
+        raise QueryError(f"the query touches {series} series, the limit is {limits.max_series}")
+    if series * steps > limits.max_samples:
+        raise QueryError("query processing would load too many samples into memory in query execution")

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from metrics.promql.functions import refuse_too_many
 from metrics.promql.labels import Signature
 from metrics.promql.nodes import Anchor, RangeSelector, Selector
-from metrics.promql.operands import Grid, RangeValue, VectorValue, vector_of
+from metrics.promql.operands import Grid, RangeValue, VectorValue, refuse_too_many, vector_of
 from metrics.promql.types import Ints, Limits, Matcher, QueryError, SeriesColumns, SeriesSource
 from metrics.promql.windows.bounds import contiguous, newest_in, windows_over, without_stale_markers
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from metrics.promql.aggregations import kernels
 from metrics.promql.aggregations.grouping import Groups, group_labels, group_series
-from metrics.promql.labels import merged
+from metrics.promql.labels import NAME, Signature, numbered, without
 from metrics.promql.nodes import Aggregate
 from metrics.promql.numbers import shortest_decimal
-from metrics.promql.operands import ScalarValue, VectorValue, empty_vector
-from metrics.promql.types import Floats, QueryError
+from metrics.promql.operands import ScalarValue, VectorValue, empty_vector, refuse_too_many
+from metrics.promql.types import Floats, Ints, Limits, QueryError
 
 INT64_LIMIT = 2.0**63
 Reducer: TypeAlias = Callable[[VectorValue, Groups, Floats], VectorValue]
@@ -25,10 +25,12 @@ REDUCTIONS = {
 }
 
 
-def aggregate(node: Aggregate, vector: VectorValue, parameter: ScalarValue | None, label: str) -> VectorValue:
+def aggregate(
+    node: Aggregate, vector: VectorValue, parameter: ScalarValue | None, label: str, limits: Limits
+) -> VectorValue:
     """Aggregate; `parameter` is the number of topk and its like, `label` the text of count_values."""
     if node.op == "count_values":
-        return _count_values(node, vector, label)
+        return _count_values(node, vector, label, limits)
     numbers = np.empty(0) if parameter is None else parameter.values
     if node.op in {"topk", "bottomk", "limitk"}:
         return _chosen(node, vector, numbers)
@@ -82,24 +84,35 @@ def _chosen(node: Aggregate, vector: VectorValue, numbers: Floats) -> VectorValu
     return chosen.rows(rows)
 
 
-def _count_values(node: Aggregate, vector: VectorValue, label: str) -> VectorValue:
-    labels: list[dict[str, str]] = []
-    places: dict[frozenset[tuple[str, str]], int] = {}
-    counts: list[Floats] = []
+def _count_values(node: Aggregate, vector: VectorValue, label: str, limits: Limits) -> VectorValue:
     steps = vector.values.shape[1]
-    for row, source in enumerate(vector.labels):
-        here = vector.present[row]
-        for value in np.unique(vector.values[row][here]).tolist():
-            named = group_labels(node, {**source, label: shortest_decimal(value)})
-            if label in node.grouping or not node.without:
-                named = {**named, label: shortest_decimal(value)} if not node.without else named
-            place = places.setdefault(frozenset(named.items()), len(labels))
-            if place == len(labels):
-                labels.append(named)
-                counts.append(np.zeros(steps))
-            same = np.isnan(vector.values[row]) if np.isnan(value) else vector.values[row] == value
-            counts[place] += here & same
-    if not labels:
+    rows, columns = np.nonzero(vector.present)
+    if not rows.size:
         return empty_vector(steps)
-    stacked = np.array(counts)
-    return merged(VectorValue(labels, stacked, stacked > 0, np.zeros(len(labels), dtype=np.bool_)))
+    kept = [without(group_labels(node, labels), (label,)) for labels in vector.labels]
+    numbers: dict[Signature, int] = {}
+    group = numbered((frozenset(labels.items()) for labels in kept), numbers)
+    first = np.unique(group, return_index=True)[1].tolist()
+    # `without` takes away the label that would tell the values apart.
+    hidden = node.without and label in {*node.grouping, NAME}
+    distinct, value = np.unique(_ordered_bits(vector.values[rows, columns]), return_inverse=True)
+    value = np.zeros_like(value) if hidden else value
+    places, place = np.unique(group[rows] * distinct.size + value, return_inverse=True)
+    refuse_too_many(places.size, steps, limits)
+    counts = np.bincount(place * steps + columns, minlength=places.size * steps).reshape(-1, steps).astype(np.float64)
+    texts = [] if hidden else [shortest_decimal(number) for number in _from_ordered_bits(distinct).tolist()]
+    labels = [
+        kept[first[code // distinct.size]] | ({} if hidden else {label: texts[code % distinct.size]})
+        for code in places.tolist()
+    ]
+    return VectorValue(labels, counts, counts > 0, np.zeros(len(labels), dtype=np.bool_))
+
+
+def _ordered_bits(values: Floats) -> Ints:
+    """Map floats to integers of the same order, so that -0 differs from 0 and all NaN are one."""
+    bits = np.where(np.isnan(values), np.nan, values).view(np.int64)
+    return bits ^ ((bits >> 63) & np.int64(2**63 - 1))
+
+
+def _from_ordered_bits(bits: Ints) -> Floats:
+    return (bits ^ ((bits >> 63) & np.int64(2**63 - 1))).view(np.float64)

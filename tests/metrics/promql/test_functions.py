@@ -29,6 +29,19 @@ def test_clamp_with_crossed_bounds_is_empty():
     assert at({"x": [1]}, "clamp(x, 2, 1)") == {}
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("clamp_min(x, 3)", math.nan), ("clamp_min(x, Inf)", math.inf), ("clamp_max(x, 3)", math.nan),
+        ("clamp_max(x, -Inf)", -math.inf), ("clamp_min(y, NaN)", math.nan), ("clamp_max(y, NaN)", math.nan),
+        ("clamp_min(y / 0, NaN)", math.inf), ("clamp_max(-y / 0, NaN)", -math.inf), ("clamp(x, 0, 1)", math.nan),
+        ("1 / clamp_min(y * 0, -0)", math.inf), ("1 / clamp_max(y * 0, -0)", -math.inf),
+    ],
+)  # fmt: skip
+def test_bounds_treat_what_is_no_number_as_prometheus_does(query, expected):
+    assert list(at({"x": [math.nan], "y": [1]}, query).values()) == [pytest.approx(expected, nan_ok=True)]
+
+
 def test_labels_are_replaced_and_joined():
     series = {"x a=one-1 b=two": [1]}
     assert at(series, 'label_replace(x, "c", "$2:${1}$$", "a", "(.*)-(.*)")') == {"x a=one-1 b=two c=1:one$": 1}

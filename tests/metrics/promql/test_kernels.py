@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.promql.aggregations import kernels as groups
+from metrics.promql.histograms import kernels as histograms
 from metrics.promql.operands import Grid, RangeValue, ScalarValue
 from metrics.promql.ranges import kernels as ranges
 from metrics.promql.ranges.functions import over_range
@@ -157,7 +158,7 @@ def test_smoothing_follows_the_textbook():
     assert vector.values.tolist() == [[3.5]]
 
 
-@pytest.mark.parametrize("kernels", [windows, ranges, groups])
+@pytest.mark.parametrize("kernels", [windows, ranges, groups, histograms])
 def test_kernels_warm_up(kernels):
     assert kernels.warm_up() is None
 
