@@ -33,7 +33,6 @@ class Stage:
     environment: dict[str, str] = field(default_factory=dict)
     link: str = ""
     preloaded: bool = False
-    ready: bool = False
 
 
 def refuse_busy_ports(config: env.Config) -> None:
@@ -180,15 +179,15 @@ def _answers(config: env.Config) -> bool:
     return False
 
 
-def announce(stage: Stage) -> None:
-    """Say once where the console is, as soon as it answers."""
-    if stage.ready or not _answers(stage.config):
-        return
-    stage.ready = True
+def announce(stage: Stage) -> bool:
+    """Say where the console is once it answers; tell whether that was said."""
+    if not _answers(stage.config):
+        return False
     say("console", f"ready after {time.monotonic() - stage.began_at_seconds:.1f} s at {stage.config.public_url}")
     if stage.link:
         say("console", f"sign in once, within 30 minutes, with {stage.link}")
         say("console", "a new link: .venv/bin/python manage.py sign_in_link")
+    return True
 
 
 def _leave(number: int, _frame: object) -> None:

@@ -23,6 +23,7 @@ BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_MAX_SECONDS = 10.0
 STEADY_SECONDS = 30.0
 MEMORY_EVERY_SECONDS = 15.0
+ANNOUNCE_SECONDS = 0.2
 READ_BYTES = 65536
 
 
@@ -98,14 +99,15 @@ class Supervisor:
         for file in files:
             file.close()  # type: ignore[union-attr]
 
-    def run(self, each_turn: Callable[[], None]) -> None:
-        """Keep everything running until a signal asks to stop; `each_turn` is called after each wake-up."""
+    def run(self, announced: Callable[[], bool]) -> None:
+        """Keep everything running until a signal asks to stop; `announced` is asked often until it says yes."""
+        done = False
         with self._signals():
             for role in self.roles:
                 self.start(role)
             while not self.stopping:
-                self._turn()
-                each_turn()
+                self._turn(MEMORY_EVERY_SECONDS if done else ANNOUNCE_SECONDS)
+                done = done or announced()
         self.stop()
 
     def stop(self) -> None:
@@ -138,8 +140,8 @@ class Supervisor:
     def _asked_to_stop(self, *_: object) -> None:
         self.stopping = True
 
-    def _turn(self) -> None:
-        for key, _ in self.selector.select(self._patience()):
+    def _turn(self, patience_seconds: float) -> None:
+        for key, _ in self.selector.select(self._patience(patience_seconds)):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     key.fileobj.recv(READ_BYTES)  # type: ignore[union-attr]
@@ -153,12 +155,12 @@ class Supervisor:
         if time.monotonic() >= self.watching_at_seconds:
             self._watch_memory()
 
-    def _patience(self) -> float:
+    def _patience(self, most_seconds: float) -> float:
         """Return how long nothing will fall due."""
         waiting = [role.restart_at_seconds for role in self.roles if role.restart_at_seconds]
         down = [self.server_due.get(server.name, 0.0) for server in self.servers if not server.running()]
         due = min([self.watching_at_seconds, *waiting, *down])
-        return max(0.0, min(MEMORY_EVERY_SECONDS, due - time.monotonic()))
+        return max(0.0, min(most_seconds, due - time.monotonic()))
 
     def _look_after(self, role: Role) -> None:
         now = time.monotonic()
