@@ -11,6 +11,7 @@ import orjson
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError
 from django.urls import URLPattern, path
 
 from aivillage_console.accounts import selectors
@@ -24,7 +25,7 @@ MAX_MESSAGE_BYTES = 65_536
 MAX_TOPICS = 50
 MAX_SOCKETS_OF_USER = 10
 MAX_SOCKETS = 500
-SIGNED_OUT, TOO_BIG, TOO_FAST, TOO_MANY, TOO_SLOW = 4401, 1009, 4408, 4429, 4413
+SIGNED_OUT, TOO_BIG, TOO_FAST, TOO_MANY, TOO_SLOW, TRY_LATER = 4401, 1009, 4408, 4429, 4413, 1013
 
 _open: Counter[str] = Counter()
 
@@ -39,6 +40,15 @@ def allowed_origins() -> list[str]:
 
 class ShellConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels has no types
     """Subscribes to topics and passes their versions on; a slow reader gets the newest version or is dropped."""
+
+    seat = ""  # Whose seat this socket holds; empty when it holds none.
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the socket and give everything back, however it ends: not every end is a `disconnect`."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
 
     async def connect(self) -> None:
         """Take the socket of a signed-in person, if it is not one too many."""
@@ -57,17 +67,13 @@ class ShellConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels ha
             await self.close(TOO_MANY)
             return
         self.user = user
-        _open[str(user.pk)] += 1
+        self._sit(str(user.pk))
         await self.accept()
         self.jobs = [asyncio.create_task(self._beat()), asyncio.create_task(self._pass_on())]
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002
         """Give everything back."""
-        if self.user is not None:
-            _open[str(self.user.pk)] -= 1
-            self.user = None
-        for job in self.jobs:
-            job.cancel()
+        self._leave()
         for topic in self.topics:
             with contextlib.suppress(*live.LOST):
                 await self.channel_layer.group_discard(live.group(topic), self.channel_name)
@@ -102,6 +108,20 @@ class ShellConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels ha
             self.waiting[message["topic"]] = message["version"]
             self.wake.set()
 
+    def _sit(self, seat: str) -> None:
+        self.seat = seat
+        _open[seat] += 1
+
+    def _leave(self) -> None:
+        # A refusal, a broken connection and a `disconnect` may all come: the seat is given back once.
+        if self.seat:
+            _open[self.seat] -= 1
+            if _open[self.seat] <= 0:
+                del _open[self.seat]
+            self.seat, self.user = "", None
+        for job in getattr(self, "jobs", ()):
+            job.cancel()
+
     async def _subscribe(self, topics: list[str]) -> None:
         if self.user is None:
             return
@@ -123,21 +143,21 @@ class ShellConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels ha
 
     async def _beat(self) -> None:
         # The session is read afresh at every beat: a sign-out, a new role or a disabled account ends the socket
-        # within five seconds, with Redis or without.
+        # within five seconds, with Redis or without; so does a database that cannot tell.
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            self.user = await self._session_user_or_close()
-            if self.user is None:
+            try:
+                user = await self._session_user()
+            except DatabaseError:
+                await self.close(TRY_LATER)
                 return
+            if not self.seat:
+                return
+            if user is None:
+                await self.close(SIGNED_OUT)
+                return
+            self.user = user
             await self._tell({"versions": await asyncio.to_thread(live.versions, list(self.topics))})
-
-    async def _session_user_or_close(self) -> User | None:
-        user, before = await self._session_user(), self.user
-        if user is None:
-            await self.close(SIGNED_OUT)
-            if before is not None:
-                _open[str(before.pk)] -= 1
-        return user
 
     async def _session_user(self) -> User | None:
         if not self.session_key:

@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import Client
 
 from aivillage_console.accounts import consumers, selectors
@@ -151,3 +151,59 @@ async def test_a_disabled_person_has_no_session() -> None:
     session = await sync_to_async(signed_in)()
     await User.objects.aupdate(session_epoch=1)
     assert await sync_to_async(selectors.session_user)(session) is None
+
+
+async def test_a_refused_socket_gives_its_seat_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "BEAT_SECONDS", 0.05)
+    before = +consumers._open
+    session = await sync_to_async(signed_in)("twice@example.org")
+    ending, staying = await opened(session), await opened(await sync_to_async(signed_in)("twice@example.org"))
+    await sync_to_async(SessionStore(session).flush)()
+    output = await ending.receive_output()
+    while output["type"] != "websocket.close":
+        output = await ending.receive_output()
+    assert (consumers._open - before).total() == 2
+    await ending.disconnect()
+    assert (consumers._open - before).total() == 1
+    await staying.disconnect()
+    assert consumers._open == before
+
+
+async def test_a_socket_that_breaks_gives_its_seat_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = +consumers._open
+    page = await opened(await sync_to_async(signed_in)("breaks@example.org"))
+    assert (consumers._open - before).total() == 1
+
+    def broken(*_: object) -> bool:
+        raise OSError
+
+    monkeypatch.setattr(selectors, "may_watch", broken)
+    await page.say({"action": "subscribe", "topics": ["alerts"]})
+    with pytest.raises(OSError):
+        await page.wait()
+    assert consumers._open == before
+
+
+async def test_a_database_that_cannot_tell_ends_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "BEAT_SECONDS", 0.05)
+    page = await opened(await sync_to_async(signed_in)())
+
+    def lost(_: str) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(selectors, "session_user", lost)
+    output = await page.receive_output()
+    while output["type"] != "websocket.close":
+        output = await page.receive_output()
+    assert output["code"] == consumers.TRY_LATER
+    await page.disconnect()
+
+
+async def test_a_process_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "MAX_SOCKETS", consumers._open.total() + 1)
+    first = await opened(await sync_to_async(signed_in)("one@example.org"))
+    session = await sync_to_async(signed_in)("other@example.org")
+    assert await socket(session).connect() == (False, consumers.TOO_MANY)
+    await first.disconnect()
+    second = await opened(session)
+    await second.disconnect()
