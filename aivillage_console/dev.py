@@ -5,6 +5,7 @@ import fcntl
 import http.client
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ from aivillage_console.supervision import Role, Supervisor, say
 
 QUEUES = "detect,evaluate,escalate,dispatch,sync,maintain"
 READY_SECONDS = 60.0
+# What `manage.py` in another shell must know of a run to act on it: also the address its links begin with.
+NEIGHBOURS = ("SECRET_KEY_FILE", "PROMETHEUS_MULTIPROC_DIR", "PUBLIC_URL", "WEB_PORT", "SOCKETS_PORT")
 
 
 @dataclass
@@ -88,7 +91,7 @@ def role_environment(stage: Stage) -> dict[str, str]:
     known = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "aivillage_console.settings",
-        "STATE_DIR": str(state),
+        "STATE_DIR": str(state.absolute()),
         "PUBLIC_URL": config.public_url,
         "PROMETHEUS_MULTIPROC_DIR": str(shared),
         "PYTHONUNBUFFERED": "1",
@@ -117,9 +120,8 @@ def start_servers(stage: Stage) -> None:
         stage.servers.append(valkey)
         found["REDIS_URL"] = valkey.start()
     stage.environment.update(found)
-    names = ("SECRET_KEY_FILE", "PROMETHEUS_MULTIPROC_DIR")
-    found |= {name: stage.environment[name] for name in names if name in stage.environment}
-    private_file(state / "local.env", "".join(f"{name}={value}\n" for name, value in found.items()))
+    found |= {name: stage.environment[name] for name in NEIGHBOURS if name in stage.environment}
+    private_file(state / env.LOCAL_ENV_NAME, "".join(f"{name}={value}\n" for name, value in found.items()))
 
 
 def load(stage: Stage) -> bool:
@@ -179,6 +181,15 @@ def _answers(config: env.Config) -> bool:
     return False
 
 
+def link_command(config: env.Config) -> str:
+    """Return the command that prints a new link, as a plain shell in any directory takes it."""
+    where = f"STATE_DIR={shlex.quote(str(config.state_path.absolute()))} " if config.state_dir else ""
+    program, manage = (shlex.quote(str(path)) for path in (sys.executable, env.BASE_DIR / "manage.py"))
+    if Path.cwd() == env.BASE_DIR:
+        program, manage = program.removeprefix(f"{env.BASE_DIR}/"), "manage.py"
+    return f"{where}{program} {manage} sign_in_link"
+
+
 def announce(stage: Stage) -> bool:
     """Say where the console is once it answers; tell whether that was said."""
     if not _answers(stage.config):
@@ -186,7 +197,7 @@ def announce(stage: Stage) -> bool:
     say("console", f"ready after {time.monotonic() - stage.began_at_seconds:.1f} s at {stage.config.public_url}")
     if stage.link:
         say("console", f"sign in once, within 30 minutes, with {stage.link}")
-        say("console", "a new link: .venv/bin/python manage.py sign_in_link")
+        say("console", f"a new link: {link_command(stage.config)}")
     return True
 
 
@@ -222,7 +233,7 @@ def main() -> int:
         if supervisor is None:
             for server in reversed(stage.servers):
                 server.stop()
-        (config.state_path / "local.env").unlink(missing_ok=True)
+        (config.state_path / env.LOCAL_ENV_NAME).unlink(missing_ok=True)
         lock.close()
     say("console", "stopped")
     return 0

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from environ import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-LOCAL_ENV_FILE = BASE_DIR / "var" / "local.env"
+LOCAL_ENV_NAME = "local.env"
 
 
 class BadSetting(SystemExit):
@@ -225,10 +225,11 @@ def read(environment: Mapping[str, str]) -> Config:
 
 
 def environment() -> dict[str, str]:
-    """Return the process environment over what a running `make run` of this tree left for its neighbours."""
+    """Return the process environment over what a running `make run` left in its state directory for its neighbours."""
     known = dict(os.environ)
-    if LOCAL_ENV_FILE.is_file() and os.access(LOCAL_ENV_FILE, os.R_OK):
-        for line in LOCAL_ENV_FILE.read_text(encoding="utf-8").splitlines():
+    left = Path(known.get("STATE_DIR") or BASE_DIR / "var") / LOCAL_ENV_NAME
+    if left.is_file() and os.access(left, os.R_OK):
+        for line in left.read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition("=")
             known.setdefault(name, value)
     return known

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from aivillage_console.env import BadSetting, Config, read
+from aivillage_console.dev import link_command
+from aivillage_console.env import BASE_DIR, LOCAL_ENV_NAME, BadSetting, Config, environment, read
 
 KEY = "k" * 40
 
@@ -73,3 +74,23 @@ def test_lists_are_separated_by_commas() -> None:
 def test_the_origin_of_the_sockets_follows_the_public_address() -> None:
     assert read({"PUBLIC_URL": "https://c.example", "SOCKETS_PORT": "9"}).sockets_origin == "wss://c.example:9"
     assert read({"SOCKETS_URL": "wss://s.example"}).sockets_origin == "wss://s.example"
+
+
+def test_the_neighbours_of_a_run_read_what_it_left_in_its_state_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / LOCAL_ENV_NAME).write_text("PUBLIC_URL=http://127.0.0.1:8600\nWEB_PORT=8600\n", encoding="utf-8")
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("WEB_PORT", "8700")
+    monkeypatch.delenv("PUBLIC_URL", raising=False)
+    found = read(environment())
+    assert (found.public_url, found.web_port) == ("http://127.0.0.1:8600", 8700)
+
+
+def test_the_command_for_a_new_link_names_the_state_directory_only_where_it_is_not_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    usual, own = link_command(Config()), link_command(Config(state_dir="my state"))
+    assert usual.endswith(f"{BASE_DIR / 'manage.py'} sign_in_link")
+    assert own == f"STATE_DIR='{tmp_path}/my state' {usual}"
