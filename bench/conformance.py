@@ -1,6 +1,5 @@
 """PromQL conformance: pass rates per file over the test corpora, as found under CORPORA_DIR."""
 
-import argparse
 import gzip
 import json
 import math
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.harness import Report, report_from_arguments
 from metrics.promql.engine import evaluate
 from metrics.promql.memory import MemorySource
 from metrics.promql.types import STALE_NAN, QueryError, QueryResult, SeriesColumns
@@ -178,48 +178,55 @@ def _complies(query: dict[str, Any], source: MemorySource) -> bool:
     return not query["should_fail"] and same(answer_of(result), wanted, COMPLIANCE_TOLERANCE)
 
 
-def measure(corpora: Path, *, verbose: bool) -> dict[str, dict[str, Any]]:
-    """Count passes per file: core (floats, nothing experimental), floats, all."""
-    figures: dict[str, dict[str, Any]] = {}
-    for path in sorted((corpora / "promql-testdata" / "json").glob("*.json")):
-        counts = {"core": [0, 0], "floats": [0, 0], "all": [0, 0]}
-        for command, passed in script_outcomes(path):
-            core = command["float_only"] and not command["experimental"]
-            for name, applies in (("core", core), ("floats", command["float_only"]), ("all", True)):
-                counts[name][0] += passed and applies
-                counts[name][1] += applies
-            if verbose and core and not passed:
-                print(f"  {path.name}:{command['line']} {command['query']}")
-        figures[path.stem] = counts
-        print(path.stem, *(f"{name} {got}/{of}" for name, (got, of) in counts.items()))
-    folder = corpora / "prom-compliance" / "promql"
-    outcomes = list(compliance_outcomes(folder)) if folder.is_dir() else []
+def _count_script(path: Path, report: Report) -> dict[str, list[int]]:
+    counts = {"core": [0, 0], "floats": [0, 0], "all": [0, 0]}
+    for command, passed in script_outcomes(path):
+        core = command["float_only"] and not command["experimental"]
+        for name, applies in (("core", core), ("floats", command["float_only"]), ("all", True)):
+            counts[name][0] += passed and applies
+            counts[name][1] += applies
+        if core and not passed:
+            report.note(f"failed: {path.name}:{command['line']} {command['query']}")
+    return counts
+
+
+def measure_scripts(folder: Path, report: Report) -> None:
+    """Count passes of the engine's test scripts per file: core (floats, nothing experimental), floats, all."""
+    totals = {"core": [0, 0], "floats": [0, 0], "all": [0, 0]}
+    for path in sorted(folder.glob("*.json")):
+        counts = _count_script(path, report)
+        for name, (passed, tried) in counts.items():
+            totals[name] = [totals[name][0] + passed, totals[name][1] + tried]
+        report.figure(path.stem, ", ".join(f"{name} {got}/{of}" for name, (got, of) in counts.items()))
+    for name, (passed, tried) in totals.items():
+        report.figure(f"{name} evaluations passed", passed, f"of {tried}")
+
+
+def measure_compliance(folder: Path, report: Report) -> None:
+    """Count the conformance queries answered as recorded."""
+    outcomes = list(compliance_outcomes(folder))
     for query, passed in outcomes:
-        if verbose and not passed:
-            print(f"  prom-compliance {query['query']}")
-    figures["prom-compliance"] = {"all": [sum(passed for _, passed in outcomes), len(outcomes)]}
-    print(f"prom-compliance {figures['prom-compliance']['all'][0]}/{len(outcomes)} queries (VictoriaMetrics 1.79: 403)")
-    return figures
+        if not passed:
+            report.note(f"failed: prom-compliance {query['query']}")
+    report.figure("conformance queries passed", sum(passed for _, passed in outcomes), f"of {len(outcomes)}")
 
 
 def main() -> None:
-    """Print pass rates and one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the same here: the whole run takes seconds")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--verbose", action="store_true", help="name what failed")
-    options = parser.parse_args()
+    """Run whatever lies under CORPORA_DIR; `--quick` is the same run, which takes seconds."""
+    report = report_from_arguments("conformance", __doc__ or "")
     corpora = corpora_dir()
     if corpora is None:
-        print('result: {"skipped": "CORPORA_DIR is not set and no corpora lie beside the project"}')
+        report.figure("skipped", "CORPORA_DIR is not set and no corpora lie beside the project")
+        report.finish()
         return
-    figures = measure(corpora, verbose=options.verbose)
-    core = [sum(counts["core"][place] for counts in figures.values() if "core" in counts) for place in (0, 1)]
-    report = {"core": core, "files": figures}
-    print(f"core {core[0]}/{core[1]} evaluations (Prometheus 2.42: 345 of 400 on the development half)")
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1))
-    print(f"result: {json.dumps(report)}")
+    measure_scripts(corpora / "promql-testdata" / "json", report)
+    folder = corpora / "prom-compliance" / "promql"
+    if folder.is_dir():
+        measure_compliance(folder, report)
+    report.note(
+        "of the same scripts and queries: Prometheus 2.42 passes 345 core evaluations, VictoriaMetrics 1.79 403"
+    )
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from metrics.promql.labels import merged
-from metrics.promql.matching import Pairs, match_pairs, refuse_ambiguous, set_operation
+from metrics.promql.matching import Pairs, match_pairs, set_operation
 from metrics.promql.nodes import Binary
 from metrics.promql.operands import Operand, ScalarValue, VectorValue
 from metrics.promql.types import Bools, Floats, QueryError
@@ -67,7 +67,6 @@ def _vectors(node: Binary, left: VectorValue, right: VectorValue) -> VectorValue
     a, b = left.values[pairs.left], right.values[pairs.right]
     filters = node.op in COMPARISONS and not node.returns_bool
     kept = pairs.present & COMPARISONS[node.op](a, b) if filters else pairs.present
-    refuse_ambiguous(pairs, node.matching, kept)
     if not filters:
         return merged(_paired(pairs, _numbers(node.op, a, b), pairs.present, drops=node.returns_bool))
     named_by = right.drops_name[pairs.right] if node.matching.side == "one-to-many" else left.drops_name[pairs.left]

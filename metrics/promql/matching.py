@@ -19,11 +19,10 @@ from metrics.promql.types import Bools, Ints, QueryError
 
 @dataclass(slots=True)
 class Pairs:
-    """Rows that meet: left[p] with right[p] of match group groups[p], named labels[p], where both are present."""
+    """Rows that meet: left[p] with right[p], named labels[p], at the steps where both are present."""
 
     left: Ints
     right: Ints
-    groups: Ints
     labels: list[dict[str, str]]
     present: Bools
 
@@ -44,20 +43,27 @@ def match_pairs(left: VectorValue, right: VectorValue, matching: Matching, *, ke
         _result_labels(many.labels[i], one.labels[j], matching, keeps_name=keeps_name)
         for i, j in zip(many_rows.tolist(), one_rows.tolist(), strict=True)
     ]
-    left_rows, right_rows = (one_rows, many_rows) if one_is_left else (many_rows, one_rows)
-    return Pairs(left_rows, right_rows, many_of[many_rows], names, present)
+    _refuse_ambiguous(many_of[many_rows], names, present, matching)
+    return Pairs(*((one_rows, many_rows) if one_is_left else (many_rows, one_rows)), names, present)
 
 
-def refuse_ambiguous(pairs: Pairs, matching: Matching, kept: Bools) -> None:
-    """Refuse two results of one name at one step; pairs that a comparison has filtered out do not count."""
+def _refuse_ambiguous(group: Ints, names: list[dict[str, str]], present: Bools, matching: Matching) -> None:
+    """Refuse two pairs of one match group that would have one name at one step.
+
+    As in Prometheus this comes before a comparison filters, so that a query fails always or never. Equal names from
+    different match groups only matter where both survive, which joining the rows finds out.
+    """
     if matching.side == "one-to-one":
-        if _any_twice_a_step(pairs.groups, kept):
+        if _any_twice_a_step(group, present):
             raise QueryError(
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
             )
         return
-    names: dict[Signature, int] = {}
-    if _any_twice_a_step(numbered((frozenset(labels.items()) for labels in pairs.labels), names), kept):
+    if np.unique(group).size == group.size:
+        return
+    seen: dict[Signature, int] = {}
+    named = numbered((frozenset(labels.items()) for labels in names), seen)
+    if _any_twice_a_step(group * len(seen) + named, present):
         raise QueryError("multiple matches for labels: grouping labels must ensure unique matches")
 
 
@@ -95,8 +101,8 @@ def _refuse_duplicates(many: VectorValue, one: VectorValue, one_of: Ints, groups
 
 
 def _any_twice_a_step(group: Ints, present: Bools) -> bool:
-    groups = np.unique(group).size
-    return groups < group.size and bool((_present_counts(group, present, int(group.max()) + 1) > 1).any())
+    distinct, place = np.unique(group, return_inverse=True)
+    return distinct.size < group.size and bool((_present_counts(place, present, distinct.size) > 1).any())
 
 
 def _result_labels(
