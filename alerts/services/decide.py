@@ -1,13 +1,11 @@
 """One transaction per decision: alert, event, escalation and notifications commit together or not at all."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
-import structlog
-from django.db import DataError, IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Max
 
 from aivillage_console.accounts.services import Actor
@@ -17,30 +15,19 @@ from alerts.engine import escalation
 from alerts.engine.episodes import Change, Episode, Seen, Windows
 from alerts.engine.fingerprint import fingerprint
 from alerts.engine.states import AlertState, EscalationState, NotificationKind
-from alerts.models import Alert, AlertEvent, Channel, Escalation, Notification, Policy
-from alerts.pipeline import Case, Observation, PolicyFacts, Step
+from alerts.models import Alert, AlertEvent, Channel, Escalation, Notification
+from alerts.pipeline import Case, Observation, PolicyFacts
 from alerts.services import owed
+from alerts.services.routes import Routes
 
 WINDOWS = Windows()
 BATCH = 100
-log = structlog.get_logger(__name__)
 SYSTEM = Actor(kind="system", label="console")
-
-
-@dataclass
-class Routes:
-    """The channels and policies as they were at the first question; one for each transaction."""
-
-    @cached_property
-    def channels(self) -> list[Channel]:
-        """Return the channels that are on."""
-        return list(Channel.objects.filter(enabled=True).order_by("name"))
-
-    @cached_property
-    def policies(self) -> list[Policy]:
-        """Return the policies that are on, with their steps."""
-        rows = Policy.objects.filter(enabled=True).prefetch_related("steps__channels")
-        return list(rows.order_by("position", "name"))
+# What arming anew writes over.
+ARMED = [
+    "repeat_no", "policy_snapshot", "started_at", "step", "due_at", "state", "stopped_because", "lease_token",
+    "attempts", "last_error",
+]  # fmt: skip
 
 
 def observe(
@@ -57,38 +44,22 @@ def observe(
         alert = _locked(print_of, observation, now)
         if alert is None:
             return Change.NONE
-        running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
-        case = Case(
-            observation=observation, known=_episode(alert, now), now=now.timestamp(), windows=windows,
-            policies=[] if running else policies_for(observation, routes or Routes()),
-            last_told_at=_last_told_at(alert, observation),
-        )  # fmt: skip
-        pipeline.run(case)
-        _record(alert, case, now, actor)
+        case = case_of(alert, observation, now=now, windows=windows, routes=routes or Routes())
+        record(alert, case, now, actor)
     return case.change
 
 
-def observe_many(observations: Iterable[Observation], *, now: datetime, actor: Actor = SYSTEM) -> int:
-    """Apply up to a hundred at a time in one transaction, each in its savepoint; return how many could not be.
-
-    In the order of the fingerprints, so that two batches with the same alerts queue and do not deadlock.
-    """
-    ordered = sorted(observations, key=lambda seen: fingerprint(seen.name, seen.labels))
-    failed = 0
-    for start in range(0, len(ordered), BATCH):
-        with transaction.atomic():
-            routes = Routes()
-            failed += sum(not _tried(seen, now, actor, routes) for seen in ordered[start : start + BATCH])
-    return failed
-
-
-def _tried(observation: Observation, now: datetime, actor: Actor, routes: Routes) -> bool:
-    try:
-        observe(observation, now=now, actor=actor, routes=routes)
-    except (DataError, IntegrityError, ValueError, TypeError, LookupError) as error:
-        log.warning("alert.refused", alert=observation.name, error=str(error))
-        return False
-    return True
+def case_of(
+    alert: Alert, observation: Observation, *, now: datetime, routes: Routes, windows: Windows = WINDOWS
+) -> Case:
+    """Return what the pipeline makes of an observation of an alert that is locked or not stored yet."""
+    running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
+    case = Case(
+        observation=observation, known=_episode(alert, now), now=now.timestamp(), windows=windows,
+        policies=[] if running else policies_for(observation, routes),
+        last_told_at=_last_told_at(alert, observation),
+    )  # fmt: skip
+    return pipeline.run(case)
 
 
 def _locked(print_of: str, observation: Observation, now: datetime) -> Alert | None:
@@ -96,12 +67,16 @@ def _locked(print_of: str, observation: Observation, now: datetime) -> Alert | N
     found = rows.first()
     if found is not None or observation.seen not in (Seen.FIRING, Seen.PENDING):
         return found
-    fresh = Alert(
+    Alert.objects.bulk_create([blank(print_of, observation, now)], ignore_conflicts=True)
+    return rows.first()
+
+
+def blank(print_of: str, observation: Observation, now: datetime) -> Alert:
+    """Return an alert that has never fired."""
+    return Alert(
         fingerprint=print_of, episode=0, name=observation.name, state=AlertState.RESOLVED.value, resolved_at=now,
         severity=observation.severity, labels=dict(observation.labels), started_at=now, updated_at=now, version=0,
     )  # fmt: skip
-    Alert.objects.bulk_create([fresh], ignore_conflicts=True)
-    return rows.first()
 
 
 def _episode(alert: Alert, now: datetime) -> Episode:
@@ -130,33 +105,28 @@ def policies_for(observation: Observation, routes: Routes) -> list[PolicyFacts]:
     """Return the policies in order; a channel-less step of the default one means every channel whose filters fit."""
     if observation.seen is not Seen.FIRING:
         return []
-    known = pipeline.facts(observation)
-    everyone = [str(c.pk) for c in routes.channels if escalation.matches(c.filters, known)]
-    return [_facts(policy, everyone if policy.is_default else []) for policy in routes.policies]
+    everyone = routes.everyone(pipeline.facts(observation))
+    return [_for_everyone(policy, everyone) if policy.is_default else policy for policy in routes.policies]
 
 
-def _facts(policy: Policy, everyone: list[str]) -> PolicyFacts:
-    ordered = sorted(policy.steps.all(), key=lambda step: (step.delay_seconds, step.position))
-    steps = tuple(
-        Step(s.delay_seconds, tuple(str(c.pk) for c in s.channels.all()) or tuple(everyone), tuple(s.recipients))
-        for s in ordered
-    )
-    return PolicyFacts(str(policy.pk), policy.name, policy.version, policy.triggers, steps, policy.is_default)
+def _for_everyone(policy: PolicyFacts, everyone: tuple[str, ...]) -> PolicyFacts:
+    return replace(policy, steps=tuple(replace(step, channels=step.channels or everyone) for step in policy.steps))
 
 
-def _record(alert: Alert, case: Case, now: datetime, actor: Actor) -> None:
-    _refresh(alert, case.observation)
+def record(alert: Alert, case: Case, now: datetime, actor: Actor) -> None:
+    """Store what the pipeline decided of a stored alert."""
+    refresh(alert, case.observation)
     if case.outcome is None or case.change is Change.NONE:
         alert.quiet = case.outcome.after.quiet if case.outcome else alert.quiet
         alert.save()
         return
-    _apply(alert, case, now)
+    apply(alert, case, now)
     if case.change is Change.DISCARDED and not alert.episode:
         alert.delete()
         return
     alert.save()
     if case.change not in (Change.PENDING, Change.DISCARDED):
-        event(alert, kind=str(case.change), now=now, actor=actor, reason=_reason(case), decisions=alert.decisions)
+        event_of(alert, case, now, actor).save()
         ring_alert(alert)
     if case.begins:
         _begin(alert, case, now)
@@ -164,11 +134,13 @@ def _record(alert: Alert, case: Case, now: datetime, actor: Actor) -> None:
         conclude(alert, now=now)
 
 
-def _reason(case: Case) -> str:
-    return case.observation.reason or (case.outcome.reason if case.outcome else "")
+def event_of(alert: Alert, case: Case, now: datetime, actor: Actor) -> AlertEvent:
+    """Return the line the change adds to the story of the alert."""
+    reason = case.observation.reason or (case.outcome.reason if case.outcome else "")
+    return _event(alert, str(case.change), now, actor, reason, {"decisions": alert.decisions})
 
 
-def _refresh(alert: Alert, seen: Observation) -> None:
+def refresh(alert: Alert, seen: Observation) -> None:
     """Take over what a running alert may change without a new version: the value, and when it would time out."""
     if seen.seen is not Seen.FIRING:
         return
@@ -176,7 +148,8 @@ def _refresh(alert: Alert, seen: Observation) -> None:
     alert.annotations = dict(seen.annotations)
 
 
-def _apply(alert: Alert, case: Case, now: datetime) -> None:
+def apply(alert: Alert, case: Case, now: datetime) -> None:
+    """Put the outcome of a change into the alert; the caller saves."""
     after, seen = case.outcome.after, case.observation  # type: ignore[union-attr]
     alert.state, alert.episode, alert.repeat_no = after.state.value, after.episode, after.repeat_no
     alert.recent_fires_ms = [round(at * 1000) for at in after.recent_fires]
@@ -197,7 +170,13 @@ def _apply(alert: Alert, case: Case, now: datetime) -> None:
 
 def event(alert: Alert, *, kind: str, now: datetime, actor: Actor, reason: str = "", **data: Any) -> AlertEvent:
     """Append to the story of an alert."""
-    return AlertEvent.objects.create(
+    row = _event(alert, kind, now, actor, reason, data)
+    row.save()
+    return row
+
+
+def _event(alert: Alert, kind: str, now: datetime, actor: Actor, reason: str, data: dict[str, Any]) -> AlertEvent:
+    return AlertEvent(
         alert=alert, episode=alert.episode, at=now, kind=kind, reason=reason, data=data,
         actor_kind=actor.kind, actor=actor.label,
     )  # fmt: skip
@@ -230,20 +209,25 @@ def snapshot(policy: PolicyFacts) -> dict[str, Any]:
 
 
 def arm(alert: Alert, policy: PolicyFacts, *, started_at: datetime, told: bool) -> None:
-    """Start the policy at step 0, or at step 1 where step 0 is told in the same transaction."""
+    """Start the policy, also where the episode has had one."""
+    Escalation.objects.bulk_create(
+        [escalation_of(alert, policy, started_at=started_at, told=told)],
+        update_conflicts=True, unique_fields=["alert", "episode"], update_fields=ARMED,
+    )  # fmt: skip
+
+
+def escalation_of(alert: Alert, policy: PolicyFacts, *, started_at: datetime, told: bool) -> Escalation:
+    """Return the policy at step 0, or at step 1 where step 0 is told in the same transaction."""
     delays = [step.delay_seconds for step in policy.steps]
     ahead = escalation.step_due_at(delays, 1 if told else 0, started_at.timestamp())
     over = ahead.index is None
-    values = {
-        "repeat_no": alert.repeat_no, "policy_snapshot": snapshot(policy), "started_at": started_at,
-        "step": len(delays) if ahead.index is None else ahead.index, "due_at": clock.at_seconds(ahead.due_at),
-        "state": EscalationState.DONE.value if over else EscalationState.ACTIVE.value,
-        "stopped_because": "" if delays else "the policy has no steps",
-        "lease_token": None, "attempts": 0, "last_error": "",
-    }  # fmt: skip
-    Escalation.objects.bulk_create(
-        [Escalation(alert=alert, episode=alert.episode, **values)],
-        update_conflicts=True, unique_fields=["alert", "episode"], update_fields=list(values),
+    return Escalation(
+        alert=alert, episode=alert.episode,
+        repeat_no=alert.repeat_no, policy_snapshot=snapshot(policy), started_at=started_at,
+        step=len(delays) if ahead.index is None else ahead.index, due_at=clock.at_seconds(ahead.due_at),
+        state=EscalationState.DONE.value if over else EscalationState.ACTIVE.value,
+        stopped_because="" if delays else "the policy has no steps",
+        lease_token=None, attempts=0, last_error="",
     )  # fmt: skip
 
 

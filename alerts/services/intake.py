@@ -11,7 +11,8 @@ from alerts.engine.severity import severity_from, with_original
 from alerts.engine.states import AlertState
 from alerts.models import Alert
 from alerts.pipeline import Observation
-from alerts.services.decide import SYSTEM, observe, observe_many
+from alerts.services.batches import observe_many
+from alerts.services.decide import SYSTEM, observe
 
 RESOLVE_TIMEOUT_SECONDS = 300
 

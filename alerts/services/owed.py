@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -58,10 +59,39 @@ def owe(
     fallback_of: Notification | None = None,
 ) -> list[Notification]:
     """Insert one notification a channel; what is already owed under the same key is left alone."""
+    rows = messages(
+        alert, channels, kind=kind, step=step, now=now, policy_version=policy_version, recipients=recipients,
+        fallback_of=fallback_of,
+    )  # fmt: skip
+    insert(rows)
+    return rows
+
+
+def insert(rows: list[Notification]) -> None:
+    """Store messages that are owed."""
+    Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    if rows:
+        doorbell.ring("dispatch")
+
+
+def messages(
+    alert: Alert,
+    channels: Iterable[Channel],
+    *,
+    kind: NotificationKind,
+    step: int,
+    now: datetime,
+    policy_version: object = "",
+    recipients: Iterable[str] = (),
+    fallback_of: Notification | None = None,
+    told: "Told | None" = None,
+) -> list[Notification]:
+    """Return one notification a channel; `told` counts those of one transaction that are not stored yet."""
+    told = told or Told(now)
     urgent = alert.severity == "critical"
     tail = (fallback_of.pk,) if fallback_of else ()
-    rows = [
-        _with_storm(
+    return [
+        told.judged(
             Notification(
                 key=key_of(alert.pk, alert.episode, policy_version, step, channel.pk, kind, alert.repeat_no, *tail),
                 alert=alert, episode=alert.episode, repeat_no=alert.repeat_no, step=step, kind=kind.value,
@@ -71,28 +101,46 @@ def owe(
                 deadline_at=now + timedelta(seconds=retry.deadline_seconds(urgent=urgent)),
             ),
             channel,
-            now,
         )
         for channel in channels
     ]  # fmt: skip
-    Notification.objects.bulk_create(rows, ignore_conflicts=True)
-    if rows:
-        doorbell.ring("dispatch")
-    return rows
 
 
-def _with_storm(row: Notification, channel: Channel, now: datetime) -> Notification:
-    if not settings.CONFIG.storm_control_enabled or row.kind not in (NotificationKind.FIRE, NotificationKind.REPEAT):
+@dataclass
+class Told:
+    """How much each channel was told in the window, with what this transaction is about to tell it."""
+
+    now: datetime
+    counted: dict[Any, int] = field(default_factory=dict)
+    summed_up: set[Any] = field(default_factory=set)
+
+    def judged(self, row: Notification, channel: Channel) -> Notification:
+        """Return the message, folded into a summary where the channel has been told enough."""
+        if not settings.CONFIG.storm_control_enabled or row.kind not in (
+            NotificationKind.FIRE,
+            NotificationKind.REPEAT,
+        ):
+            return row
+        if channel.pk not in self.counted:
+            self.counted[channel.pk] = _told_of_late(channel, self.now)
+        verdict = storm.judge(told_in_window=self.counted[channel.pk], now=self.now.timestamp())
+        if not verdict.folded:
+            self.counted[channel.pk] += 1
+            return row
+        row.state, row.cancelled_because, row.finished_at = (
+            NotificationState.CANCELLED.value, verdict.reason, self.now
+        )  # fmt: skip
+        if channel.pk not in self.summed_up:
+            self.summed_up.add(channel.pk)
+            _owe_summary(channel, self.now, clock.at_seconds(verdict.summary_at))
         return row
+
+
+def _told_of_late(channel: Channel, now: datetime) -> int:
     since = now - timedelta(seconds=storm.WINDOW_SECONDS)
     recent = Notification.objects.filter(channel=channel, created_at__gt=since, kind__in=["fire", "repeat"])
     # Only as far as the limit is counted: a storm must not make each further row dearer.
-    told = recent.exclude(state=NotificationState.CANCELLED)[: storm.PER_MINUTE].count()
-    verdict = storm.judge(told_in_window=told, now=now.timestamp())
-    if verdict.folded:
-        row.state, row.cancelled_because, row.finished_at = NotificationState.CANCELLED.value, verdict.reason, now
-        _owe_summary(channel, now, clock.at_seconds(verdict.summary_at))
-    return row
+    return recent.exclude(state=NotificationState.CANCELLED)[: storm.PER_MINUTE].count()
 
 
 def _owe_summary(channel: Channel, now: datetime, due_at: datetime) -> None:

@@ -1,0 +1,82 @@
+"""Who is told by which policy: read whole, in one statement, because every decision asks."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
+
+import orjson
+from django.db import connection
+
+from alerts.engine import escalation
+from alerts.models import Channel
+from alerts.pipeline import PolicyFacts, Step
+
+# JSON made by the database, once for the channels and once for the policies. The ORM would need four statements and
+# build a row of every column, which cost more than the decision itself.
+READ = """
+SELECT (
+    SELECT coalesce(json_agg(json_build_object('id', id, 'name', name, 'filters', filters) ORDER BY name), '[]')
+    FROM alerts_channel WHERE enabled
+)::text, (
+    SELECT coalesce(json_agg(json_build_object(
+        'id', p.id, 'name', p.name, 'version', p.version, 'triggers', p.triggers, 'is_default', p.is_default,
+        'steps', (
+            SELECT coalesce(json_agg(json_build_object(
+                'delay_seconds', s.delay_seconds, 'recipients', s.recipients, 'channels', (
+                    SELECT coalesce(json_agg(c.id ORDER BY c.name), '[]') FROM alerts_policystep_channels m
+                    JOIN alerts_channel c ON c.id = m.channel_id WHERE m.policystep_id = s.id
+                )
+            ) ORDER BY s.delay_seconds, s.position), '[]')
+            FROM alerts_policystep s WHERE s.policy_id = p.id
+        )
+    ) ORDER BY p.position, p.name), '[]')
+    FROM alerts_policy p WHERE p.enabled
+)::text
+"""
+
+
+# The same text means the same routes, so an unchanged configuration is parsed once a process.
+@functools.lru_cache(maxsize=4)
+def _channels(text: str) -> dict[str, Channel]:
+    rows = orjson.loads(text)
+    return {row["id"]: Channel(id=UUID(row["id"]), name=row["name"], filters=row["filters"]) for row in rows}
+
+
+@functools.lru_cache(maxsize=4)
+def _policies(text: str) -> tuple[PolicyFacts, ...]:
+    return tuple(
+        PolicyFacts(
+            row["id"], row["name"], row["version"], row["triggers"],
+            tuple(Step(s["delay_seconds"], tuple(s["channels"]), tuple(s["recipients"])) for s in row["steps"]),
+            row["is_default"],
+        )
+        for row in orjson.loads(text)
+    )  # fmt: skip
+
+
+@dataclass
+class Routes:
+    """The channels and policies as they were at the first question; one for each transaction."""
+
+    @cached_property
+    def _read(self) -> tuple[str, str]:
+        with connection.cursor() as cursor:
+            cursor.execute(READ)
+            channels, policies = cursor.fetchone()
+        return channels, policies
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """Return the channels that are on by their ids, with no more than name and filters."""
+        return _channels(self._read[0])
+
+    @property
+    def policies(self) -> tuple[PolicyFacts, ...]:
+        """Return the policies that are on, in their order."""
+        return _policies(self._read[1])
+
+    def everyone(self, facts: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the channels whose filters fit."""
+        return tuple(pk for pk, channel in self.channels.items() if escalation.matches(channel.filters, facts))
