@@ -2,7 +2,7 @@
 
 import functools
 import time
-from typing import Literal
+from typing import Literal, get_args
 
 import structlog
 from celery import Celery
@@ -11,10 +11,12 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from aivillage_console.lib import aftercommit
+from aivillage_console.lib.pacing import Paced
 
 Kind = Literal["evaluate", "escalate", "dispatch"]
 SILENT_SECONDS = 10.0
 TIMEOUT_SECONDS = 1.0
+PACE_SECONDS = 0.05
 log = structlog.get_logger(__name__)
 
 
@@ -40,7 +42,7 @@ def _broker() -> Celery:
 
 def ring(kind: Kind) -> None:
     """Send the task of that kind once the transaction is committed; a transaction rings each kind once."""
-    aftercommit.gather(f"doorbell:{kind}", kind, lambda _: ring_now(kind))
+    aftercommit.gather(f"doorbell:{kind}", kind, _paced[kind])
 
 
 def ring_now(kind: Kind) -> bool:
@@ -54,3 +56,10 @@ def ring_now(kind: Kind) -> bool:
         log.warning("doorbell.silent", kind=kind, error=str(error))
         return False
     return True
+
+
+# A hundred decisions a second need not ring a hundred times: the task takes all that is due.
+_paced = {
+    kind: Paced(lambda _, kind=kind: ring_now(kind), every_seconds=PACE_SECONDS)  # type: ignore[misc]
+    for kind in get_args(Kind)
+}

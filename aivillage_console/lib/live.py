@@ -15,12 +15,14 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 
 from aivillage_console.lib import aftercommit
+from aivillage_console.lib.pacing import Paced
 
 log = structlog.get_logger(__name__)
 LOST = (redis.RedisError, OSError, asyncio.TimeoutError)
 KEPT_SECONDS = 86_400
 TIMEOUT_SECONDS = 1.0
 SILENT_SECONDS = 5.0
+PACE_SECONDS = 0.05
 
 
 class _Versions:
@@ -80,6 +82,9 @@ async def _tell(rung: Mapping[str, int]) -> None:
             await layer.group_send(group(topic), {"type": "live.ring", "topic": topic, "version": version})
 
 
+_paced = Paced(_send, every_seconds=PACE_SECONDS)
+
+
 def ring(topic: str) -> None:
     """Tell every page that watches this topic, once the transaction has committed; a transaction tells each once."""
-    aftercommit.gather("live", topic, _send)
+    aftercommit.gather("live", topic, _paced)

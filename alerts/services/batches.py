@@ -12,7 +12,7 @@ from aivillage_console.lib import clock, live
 from alerts.engine.episodes import Change, Seen
 from alerts.engine.fingerprint import fingerprint
 from alerts.engine.states import NotificationKind
-from alerts.models import Alert, AlertEvent, Escalation
+from alerts.models import Alert, AlertEvent, Escalation, Notification
 from alerts.pipeline import Case, Observation
 from alerts.services import decide, owed
 from alerts.services.routes import Routes
@@ -99,7 +99,7 @@ def _begin(fresh: list[tuple[Alert, Case]], routes: Routes, now: datetime, actor
         live.ring(topic)
 
 
-def _first_step(alert: Alert, case: Case, routes: Routes, told: owed.Told) -> list[owed.Notification]:
+def _first_step(alert: Alert, case: Case, routes: Routes, told: owed.Told) -> list[Notification]:
     if case.policy is None or case.notify_step is None:
         return []
     step = case.policy.steps[case.notify_step]
