@@ -1,6 +1,7 @@
 """The roof's own pages: Overview, Setup, the style guide and error pages; joins the apps and decides nothing."""
 
 import json
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from aivillage_console.accounts import selectors as account_selectors
 from aivillage_console.accounts.models import Role, Scope, TokenKind
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.accounts.services import Actor, Refused, source_named, token_issue
-from aivillage_console.lib import clock, live
+from aivillage_console.lib import clock, live, outage
 from alerts import selectors as alert_selectors
 from alerts.models import Alert
 from alerts.services.channels import channel_test
@@ -52,6 +53,7 @@ ERRORS = {
     403: ("Not allowed", "Your role does not include this. An admin can change roles under Admin, Users."),
     404: ("Not found", "Nothing lives at this address. It may have been removed, or the link is incomplete."),
     409: ("Changed meanwhile", "Somebody changed this while you looked at it. Load it again and decide anew."),
+    503: ("The database is away", "The console cannot reach its database just now. Try again in a few seconds."),
     500: ("Something broke here", "The error is recorded. Try again; if it stays, give the request id to an admin."),
 }
 
@@ -270,5 +272,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Answer 500 by a page that needs neither database nor session."""
+    """Answer 500 by a page that needs neither database nor session, 503 where the database is what is missing."""
+    # Django calls this while it handles the error, wherever it came from: a view, the session, the token.
+    if isinstance(sys.exception(), outage.AWAY):
+        return outage.come_again(_error(request, 503))
     return _error(request, 500)

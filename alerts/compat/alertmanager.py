@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from aivillage_console.accounts import authentication
 from aivillage_console.accounts.services import Actor
-from aivillage_console.lib import clock
+from aivillage_console.lib import clock, outage
 from alerts import services
 from alerts.services.intake import Incoming
 
@@ -33,8 +33,14 @@ class BadAlert(ValueError):
     """One alert of the array cannot be taken; the others are."""
 
 
+def _away() -> JsonResponse:
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return JsonResponse({"code": int(status), "message": outage.WORDS}, status=status)
+
+
 @csrf_exempt
 @require_POST
+@outage.answered_when_away(_away)
 def alerts_door(request: HttpRequest) -> HttpResponse:
     """Answer 200 once every good alert is committed; 400 names the bad ones, whose neighbours are kept."""
     try:
