@@ -20,6 +20,7 @@ from aivillage_console.accounts.models import Role, Scope, TokenKind
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.accounts.services import Actor, Refused, source_named, token_issue
 from aivillage_console.lib import clock, live, outage
+from aivillage_console.lib.durations import format_seconds
 from alerts import selectors as alert_selectors
 from alerts.models import Alert
 from alerts.services.channels import channel_test
@@ -41,7 +42,10 @@ NAV = [("Overview", "home", "home"), ("Alerts", "alerts:inbox", "bell"), ("Metri
 TOPICS = ("alerts", "overview", "setup", "deliveries")
 KEPT_SECONDS, MOST_KEPT = 10.0, 32
 SHORTENED = "Data begins at {0:%H:%M} UTC, so the last {1} are shown."
+TOO_OLD = ("Compare the sender's clock and unit (milliseconds) with ours; the door takes {0} back and {1} ahead. "
+           "Older samples need a token with the scope backfill.")  # fmt: skip
 ADVICE = {
+    200: "The rest is stored. Correct these rows and send them in a batch with an id of its own.",
     400: "Compare the body with the snippet of step 2.", 401: "Create a token in step 1 and send it as a bearer token.",
     403: "The token lacks the scope of this door; create one in step 1.", 404: "Compare the address with step 2.",
     409: "Give each batch a batch_id of its own.", 413: "Send smaller batches.",
@@ -112,14 +116,14 @@ def _drawn(name: str, window: dict[str, Any], limit: Threshold | None) -> Chart:
                  y_max=top, problem=problem)  # fmt: skip
 
 
-def _pictures(request: HttpRequest) -> dict[str, Any]:
+def _pictures(request: HttpRequest, now: datetime) -> dict[str, Any]:
     """Return the charts over the range asked for, or where none is, over one that fits what is stored."""
-    window = time_range(request)
+    window = time_range(request, now=now)
     charts = _golden(window)
     first = min((at for chart in charts if (at := chart.first_at()) is not None), default=None)
     shorter = fitting_range(request, window, first)
     if shorter and first is not None:
-        window = time_range(request, shorter)
+        window = time_range(request, shorter, now=now)
         window["note"] = SHORTENED.format(datetime.fromtimestamp(first, UTC), shorter)
         charts = _golden(window)
     return {"charts": charts, "window": window}
@@ -135,13 +139,14 @@ def _verdict(counts: dict[str, Any], firing: list[Alert], rules: int) -> dict[st
 
 
 def _verdict_context(request: HttpRequest) -> dict[str, Any]:
+    now = clock.now()
     counts, firing = alert_selectors.alert_counts(request.user), alert_selectors.worst_open()
     evaluation = alert_selectors.rules_status()
     return {
-        "now": clock.now(), "counts": counts, "firing": firing, "evaluation": evaluation,
+        "now": now, "counts": counts, "firing": firing, "evaluation": evaluation,
         "verdict": _verdict(counts, firing, evaluation.rules),
         "quiet_since": None if firing else alert_selectors.last_resolved_at(),
-        "delivery": alert_selectors.delivery_status(),
+        "delivery": alert_selectors.delivery_status(now=now),
     }  # fmt: skip
 
 
@@ -156,21 +161,28 @@ def home(request: HttpRequest) -> HttpResponse:
     """Say whether anything is wrong, since when, and who has it."""
     fragment = request.GET.get("fragment")
     if fragment == "charts":
-        return render(request, "home/_charts.html", _pictures(request))
+        return render(request, "home/_charts.html", _pictures(request, clock.now()))
     context = _verdict_context(request)
     if fragment == "status":
         return render(request, "home/_status.html", context)
     context |= _side_context(context["now"])
     if fragment == "side":
         return render(request, "home/_side.html", context)
-    context |= _pictures(request)
+    context |= _pictures(request, context["now"])
     context["no_data"] = all(chart.empty and not chart.problem for chart in context["charts"])
     return render(request, "home/overview.html", context)
 
 
+def _advice(status: int, reason: str) -> str:
+    if "window" in reason:
+        known = settings.CONFIG
+        return TOO_OLD.format(format_seconds(known.ingest_past_seconds), format_seconds(known.ingest_future_seconds))
+    return ADVICE.get(status, "")
+
+
 def _setup_context(request: HttpRequest) -> dict[str, Any]:
     now = clock.now()
-    refused = [(row, ADVICE.get(row.status, "")) for row in metrics.recent_rejections(20)]
+    refused = [(row, _advice(row.status, row.reason)) for row in metrics.recent_rejections(20)]
     return {
         "now": now, "rejections": refused, "metric_count": len(metrics.metric_names()),
         "ingest": metrics.ingest_status(now=now), "channels": alert_selectors.channels(20),

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 
 from aivillage_console.accounts.models import Source
 from metrics.domain import Rejection
+from metrics.ingest.refusals import rejection_record
 from metrics.ingest.rows import MetricRow, write_rows
 from metrics.models import IngestBatch
 from metrics.registry import IngestContext
@@ -24,6 +26,13 @@ def samples_append(
     context = IngestContext(source.pk, source.name, now, backfill)
     with transaction.atomic():
         return write_rows(list(enumerate(rows)), context)
+
+
+def refused_request_keep(
+    *, door: str, status: int, reason: str, source_id: UUID | None, ip: str | None, excerpt: str, now: datetime
+) -> None:
+    """Keep what a door of another app refused, for the Setup page; a flood is thinned out."""
+    rejection_record(door=door, status=status, reason=reason, source_id=source_id, ip=ip, excerpt=excerpt, at=now)
 
 
 def partitions_prepare(*, now: datetime) -> None:

@@ -39,11 +39,11 @@ def parse_time(text: str) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def time_range(request: HttpRequest, default: str = "1h") -> dict[str, Any]:
+def time_range(request: HttpRequest, default: str = "1h", *, now: datetime) -> dict[str, Any]:
     """Return the range the address asks for: `from` and `to`, or `range` ending now."""
     name = request.GET.get("range", default)
     name = name if name in RANGES else default
-    end = parse_time(request.GET.get("to", "")) or clock.now()
+    end = parse_time(request.GET.get("to", "")) or now
     start = parse_time(request.GET.get("from", "")) or end - timedelta(seconds=RANGES[name])
     if start >= end:
         start = end - timedelta(seconds=RANGES[name])
@@ -138,8 +138,9 @@ def _starters() -> list[tuple[str, str]]:
 
 def _explore_context(request: HttpRequest) -> dict[str, Any]:
     query = request.GET.get("q", "").strip()[:MAX_QUERY]
-    window = time_range(request)
-    context: dict[str, Any] = {"query": query, "window": window, "now": clock.now(),
+    now = clock.now()
+    window = time_range(request, now=now)
+    context: dict[str, Any] = {"query": query, "window": window, "now": now,
                                "tab": "table" if request.GET.get("tab") == "table" else "graph",
                                "address": request.build_absolute_uri("/api/v1/query_range")}  # fmt: skip
     if not query:
@@ -148,7 +149,7 @@ def _explore_context(request: HttpRequest) -> dict[str, Any]:
         result = _ask(query, window)
         shorter = fitting_range(request, window, first_present(result))
         if shorter:
-            context["window"] = window = time_range(request, shorter)
+            context["window"] = window = time_range(request, shorter, now=now)
             window["note"] = f"All there is lies within the last {shorter}."
             result = _ask(query, window)
     except QueryError as error:
@@ -178,7 +179,7 @@ def explore_csv(request: HttpRequest) -> HttpResponse:
     """Return the same answer as comma-separated values."""
     query = request.GET.get("q", "").strip()[:MAX_QUERY]
     try:
-        result = _ask(query, time_range(request))
+        result = _ask(query, time_range(request, now=clock.now()))
     except QueryError as error:
         return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
     out = io.StringIO()

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -17,6 +19,7 @@ from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock, outage
 from alerts import services
 from alerts.services.intake import Incoming
+from metrics.services import refused_request_keep
 
 MOST_ALERTS = 256
 BODY_BYTES = 4_000_000
@@ -33,6 +36,13 @@ class BadAlert(ValueError):
     """One alert of the array cannot be taken; the others are."""
 
 
+@dataclass(eq=False)
+class _Refused(Exception):
+    status: HTTPStatus
+    message: str
+    source_id: UUID | None = None
+
+
 def _away() -> JsonResponse:
     status = HTTPStatus.SERVICE_UNAVAILABLE
     return JsonResponse({"code": int(status), "message": outage.WORDS}, status=status)
@@ -43,31 +53,49 @@ def _away() -> JsonResponse:
 @outage.answered_when_away(_away)
 def alerts_door(request: HttpRequest) -> HttpResponse:
     """Answer 200 once every good alert is committed; 400 names the bad ones, whose neighbours are kept."""
+    now = clock.now()
     try:
-        token = authentication.authenticate_request(request, scope=SCOPE)
-    except authentication.TokenRefused as error:
-        return _error(HTTPStatus.UNAUTHORIZED, str(error))
-    except PermissionError as error:
-        return _error(HTTPStatus.FORBIDDEN, str(error))
-    if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_BYTES:
-        return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {BODY_BYTES} bytes.")
-    try:
-        items = orjson.loads(request.body)
-    except orjson.JSONDecodeError as error:
-        return _error(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}.")
-    if not isinstance(items, list):
-        return _error(HTTPStatus.BAD_REQUEST, "The body must be a JSON array of alerts.")
-    if len(items) > MOST_ALERTS:
-        return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"More than {MOST_ALERTS} alerts in one call.")
-    good, problems = _sorted(items)
-    services.alerts_intake(good, source_id=token.source_id, actor=Actor.of_token(token), now=clock.now())
-    if problems:
-        return _error(HTTPStatus.BAD_REQUEST, f"{len(good)} taken, {len(problems)} refused: {'; '.join(problems[:10])}")
+        _take(request, now)
+    except _Refused as refused:
+        agent = request.headers.get("User-Agent", "")
+        refused_request_keep(
+            door="alerts", status=refused.status, reason=refused.message, source_id=refused.source_id, now=now,
+            ip=authentication.client_ip(request), excerpt=f"POST {request.path} {request.content_type} {agent}",
+        )  # fmt: skip
+        return JsonResponse({"code": int(refused.status), "message": refused.message}, status=refused.status)
     return JsonResponse({})
 
 
-def _error(status: HTTPStatus, message: str) -> JsonResponse:
-    return JsonResponse({"code": int(status), "message": message}, status=status)
+def _take(request: HttpRequest, now: datetime) -> None:
+    try:
+        token = authentication.authenticate_request(request, scope=SCOPE)
+    except authentication.TokenRefused as error:
+        raise _Refused(HTTPStatus.UNAUTHORIZED, str(error)) from None
+    except PermissionError as error:
+        raise _Refused(HTTPStatus.FORBIDDEN, str(error)) from None
+    try:
+        good, problems = _sorted(_items(request))
+    except _Refused as refused:
+        refused.source_id = token.source_id
+        raise
+    services.alerts_intake(good, source_id=token.source_id, actor=Actor.of_token(token), now=now)
+    if problems:
+        text = f"{len(good)} taken, {len(problems)} refused: {'; '.join(problems[:10])}"
+        raise _Refused(HTTPStatus.BAD_REQUEST, text, token.source_id)
+
+
+def _items(request: HttpRequest) -> list[Any]:
+    if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_BYTES:
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {BODY_BYTES} bytes.")
+    try:
+        items = orjson.loads(request.body)
+    except orjson.JSONDecodeError as error:
+        raise _Refused(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}.") from None
+    if not isinstance(items, list):
+        raise _Refused(HTTPStatus.BAD_REQUEST, "The body must be a JSON array of alerts.")
+    if len(items) > MOST_ALERTS:
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"More than {MOST_ALERTS} alerts in one call.")
+    return items
 
 
 def _sorted(items: list[Any]) -> tuple[list[Incoming], list[str]]:

@@ -1,9 +1,11 @@
 """The doors machines push to: plain views, a token each, nothing kept that was not committed."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from functools import wraps
+from http import HTTPStatus
 from uuid import UUID
 
 import msgspec
@@ -100,12 +102,16 @@ def _remember(request: HttpRequest, name: str, refusal: Refusal) -> None:
     token: ApiToken | None = getattr(request, "token", None)
     source = token.source if token else None
     REJECTED.labels(name, "metrics", source.name if source else "", refusal.kind).inc()
+    _keep(request, name, refusal.status, refusal.reason, source.pk if source else None)
+
+
+def _keep(request: HttpRequest, name: str, status: int, reason: str, source_id: UUID | None) -> None:
     agent = request.headers.get("User-Agent", "")
     rejection_record(
         door=name,
-        status=refusal.status,
-        reason=refusal.reason,
-        source_id=source.pk if source else None,
+        status=status,
+        reason=reason,
+        source_id=source_id,
         ip=client_ip(request),
         excerpt=f"{request.method} {request.path} {request.headers.get('Content-Type', '')} {agent}",
         at=clock.now(),
@@ -233,7 +239,11 @@ def native_door(request: HttpRequest, kind: str) -> HttpResponse:
         stored = _batch_claim(context.source_id, envelope.batch_id, record_kind.slug, now)
         if stored is not None:
             return _finish(JsonResponse({**stored.reply, "duplicate": True}))
-        reply = _write_batch(record_kind, envelope, context)
+        reply, reasons = _write_batch(record_kind, envelope, context)
+    if reasons:
+        text = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5))
+        text = f"{sum(reasons.values())} of {len(envelope.rows)} rows refused: {text}"
+        _keep(request, "native", HTTPStatus.OK, text, context.source_id)
     return _finish(JsonResponse({**reply, "duplicate": False}))
 
 
@@ -270,7 +280,9 @@ def _batch_claim(source_id: UUID, batch_id: str, kind: str, now: datetime) -> In
     return None if stored.pk == created.pk else stored
 
 
-def _write_batch(kind: RecordKind, envelope: Envelope, context: IngestContext) -> dict[str, object]:
+def _write_batch(
+    kind: RecordKind, envelope: Envelope, context: IngestContext
+) -> tuple[dict[str, object], Counter[str]]:
     decoder = msgspec.json.Decoder(kind.schema)
     rows: list[tuple[int, msgspec.Struct]] = []
     rejected: list[Rejection] = []
@@ -285,7 +297,8 @@ def _write_batch(kind: RecordKind, envelope: Envelope, context: IngestContext) -
         raise Refusal(429, f"nothing was stored: {limit}", "cardinality", retry_after_seconds=60)
     accepted = len(envelope.rows) - len(rejected)
     ROWS.labels("native", kind.slug, context.source_name).inc(accepted)
-    for reason, count in reasons_of(rejected).items():
+    reasons = reasons_of(rejected)
+    for reason, count in reasons.items():
         REJECTED.labels("native", kind.slug, context.source_name, _label(reason)).inc(count)
     reply: dict[str, object] = {
         "batch_id": envelope.batch_id,
@@ -293,7 +306,7 @@ def _write_batch(kind: RecordKind, envelope: Envelope, context: IngestContext) -
         "rejected": [{"row": one.row, "reason": one.reason} for one in sorted(rejected, key=lambda one: one.row)],
     }
     IngestBatch.objects.filter(source_id=context.source_id, batch_id=envelope.batch_id).update(reply=reply)
-    return reply
+    return reply, reasons
 
 
 def _label(reason: str) -> str:

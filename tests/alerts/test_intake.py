@@ -14,6 +14,7 @@ from aivillage_console.lib import clock
 from alerts.compat.alertmanager import alerts_door
 from alerts.models import Alert
 from alerts.services import resolve_timed_out
+from metrics.selectors import recent_rejections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Actor(kind="system", label="test", role="admin")
@@ -95,3 +96,15 @@ def test_without_the_scope_nothing_is_taken() -> None:
     assert send("", [GOOD]).status_code == 401
     assert send("obs_nonsense", [GOOD]).status_code == 401
     assert Alert.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "status", "words"),
+    [("bad", [GOOD], 401, "not valid"), ("", "{", 400, "not JSON"), ("", [{"labels": {}}], 400, "no label alertname")],
+)
+def test_a_refused_call_is_kept_with_its_reason_for_the_setup_page(
+    token: str, key: str, body: Any, status: int, words: str
+) -> None:
+    send(key or token, body)
+    kept = recent_rejections(1)[0]
+    assert (kept.door, kept.status, words in kept.reason) == ("alerts", status, True)

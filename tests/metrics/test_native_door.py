@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from metrics.models import HeadBlock, IngestBatch, MetadataEntry
+from metrics.models import HeadBlock, IngestBatch, MetadataEntry, RejectedRequest
 from metrics.promql.types import Matcher
 from metrics.store.postgres import STORE
 from tests.metrics.senders import push_rows
@@ -68,3 +68,11 @@ def test_encoded_bodies_are_read(client: Client, token: str, encoding: str):
     encoders = {"gzip": gzip.compress, "zstd": cramjam.zstd.compress, "snappy": cramjam.snappy.compress_raw}
     sent = bytes(encoders[encoding](body))
     assert push_rows(client, token, sent, **{"Content-Encoding": encoding}).json()["accepted"] == 1
+
+
+def test_refused_rows_are_kept_with_their_reason_for_the_setup_page(client: Client, token: str):
+    rows = [{"name": "a", "value": 1}, {"name": "a", "value": 1, "timestamp_ms": 1_600_000_000_000}]
+    answer = push_rows(client, token, json.dumps({"batch_id": "old", "rows": rows}).encode())
+    kept = RejectedRequest.objects.get()
+    assert (answer.json()["accepted"], kept.status) == (1, 200)
+    assert kept.reason == "1 of 2 rows refused: timestamp outside the window of this door (1)"
