@@ -313,12 +313,15 @@ def _one_of_bulk(request: HttpRequest, action: str, alert_id: int) -> tuple[int,
 @require_POST
 @role_required(Role.RESPONDER)
 def retry(request: HttpRequest, notification_id: int) -> HttpResponseBase:
-    """Send a finished message once more, as a message of its own."""
+    """Send a failed message once more."""
     row = selectors.notification(notification_id)
     if row is None:
         raise Http404
-    notification_replay(notification_id=row.pk, actor=_actor(request), now=clock.now())
-    messages.success(request, f"The message to {row.channel_name} is sent again.")
+    try:
+        notification_replay(notification_id=row.pk, actor=_actor(request), now=clock.now())
+        messages.success(request, f"The message to {row.channel_name} is sent again.")
+    except ObjectDoesNotExist:
+        messages.warning(request, f"The message to {row.channel_name} has not failed; only a failed one is sent again.")
     return redirect("alerts:detail", alert_id=row.alert_id) if row.alert_id else redirect("notifications")
 
 

@@ -1,0 +1,99 @@
+"""One object of each kind, so that a 404 cannot stand for a refusal."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.admin import site
+from django.db.models import Model
+
+from aivillage_console.accounts import services
+from aivillage_console.accounts.models import ApiToken, AuditEntry, Source, Team, User
+from aivillage_console.lib import clock
+from alerts.models import Alert, AlertEvent, Channel, DeliveryAttempt, Notification, Policy, Rule, RuleGroup
+from metrics.models import Metric
+
+SYSTEM = services.Actor.system("test")
+HOOK = {"url": "https://93.184.216.34/hook"}
+
+
+@dataclass(frozen=True)
+class Objects:
+    """One of each; `group` holds no rule and `channel` is in no policy, so that they can be deleted."""
+
+    rule: Rule
+    group: RuleGroup
+    channel: Channel
+    policy: Policy
+    alert: Alert
+    notification: Notification
+    token: ApiToken
+    source: Source
+    user: User
+    team: Team
+    entry: AuditEntry
+
+    def of(self, path: str) -> Any:
+        """Return the id of the object that this path speaks of."""
+        nouns = {
+            "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
+            "/policies/": self.policy, "/notifications/": self.notification, "/messages/": self.notification,
+            "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source, "/users/": self.user,
+            "/audit/": self.entry,
+        }  # fmt: skip
+        return next(obj.pk for noun, obj in nouns.items() if noun in path)
+
+    def path(self, route: str) -> str:
+        """Return the route with the ids filled in; what names no object stays a plain word."""
+        route = route.replace("<slug:action>", "acknowledge").replace("<slug:kind>", "metrics")
+        route = re.sub(r"<(?:pk|int:\w+|uuid:\w+)>", lambda _: str(self.of(route)), route)
+        return re.sub(r"<\w+:\w+>", "nothing", route)
+
+
+def one_of_each() -> Objects:
+    """Make them; the token has the one right that every caller who may rotate it has."""
+    now = clock.now()
+    rule = Rule.objects.create(
+        group=RuleGroup.objects.create(name="of the rule", due_at=now), name="Hot", spec={"expr": "up == 0"}
+    )
+    channel = Channel.objects.create(name="hook", config=HOOK)
+    alert = Alert.objects.create(
+        fingerprint="e" * 64, name="Hot", rule=rule, state="firing", severity="high", started_at=now, updated_at=now
+    )
+    AlertEvent.objects.create(alert=alert, episode=1, at=now, kind="fired")
+    notification = Notification.objects.create(
+        key="k" * 32, alert=alert, channel=channel, channel_name="hook", kind="fire", state="failed", created_at=now,
+        due_at=now, deadline_at=now + timedelta(minutes=5), finished_at=now,
+    )  # fmt: skip
+    DeliveryAttempt.objects.create(notification=notification, channel=channel, at=now, outcome="refused")
+    source, user = services.source_named("api"), User.objects.create_user("bob@example.org", None)
+    Metric.objects.create(name="up")
+    services.audit(SYSTEM, "test.begin", user, now=now)
+    return Objects(
+        rule=rule, group=RuleGroup.objects.create(name="empty", due_at=now), channel=channel,
+        policy=Policy.objects.create(name="night"), alert=alert, notification=notification,
+        token=services.token_issue(name="ci", kind="service", scopes=["admin"], actor=SYSTEM, now=now)[0],
+        source=source, user=user, team=Team.objects.create(name="night shift"), entry=AuditEntry.objects.all()[0],
+    )  # fmt: skip
+
+
+def bodies(made: Objects) -> dict[str, dict[str, Any]]:
+    """Return a proper body for each unsafe route of the API; what is missing here takes none."""
+    act = {"version": made.alert.version, "reason": "looked at it"}
+    rule = {"group": str(made.group.pk), "name": "Cold", "kind": "promql", "spec": {"expr": "up == 1"}}
+    return {
+        "rules/": {**rule, "severity": "low"}, "rules/<pk>/": {"for_seconds": 60},
+        "rule-groups/": {"name": "mine", "interval_seconds": 15}, "rule-groups/<pk>/": {"interval_seconds": 30},
+        "channels/": {"name": "other", "type": "webhook", "config": HOOK}, "channels/<pk>/": {"name": "renamed"},
+        "policies/": {"name": "day"}, "policies/<pk>/": {"name": "renamed"},
+        "alerts/<pk>/acknowledge/": act, "alerts/<pk>/resolve/": act, "alerts/<pk>/note/": act,
+        "alerts/<pk>/assign/": {**act, "assignee": str(made.user.pk)},
+        "tokens/": {"name": "cd", "kind": "service", "scopes": ["admin"]}, "sources/": {"name": "web"},
+        "users/": {"email": "carol@example.org"}, "users/<pk>/": {"name": "Bob"},
+    }  # fmt: skip
+
+
+def admin_models() -> list[type[Model]]:
+    """Return every model of the admin site."""
+    return list(site._registry)
