@@ -29,18 +29,18 @@ from bench.receivers import Receivers, receiving
 from bench.roles import by_role, environment, furnish, kill
 
 ALERTS = 4_500
-QUICK_ALERTS = 2_000
+QUICK_ALERTS = 1_500
 PER_SECOND = 150.0
 KILL_EVERY_SECONDS = 2.0
 VICTIMS = ("dispatcher", "worker", "web")
 CHANNELS = 8
-SENDERS = 8
+SENDERS = 16
 # Longer than this nobody is killed, and nothing new is sent: on a busy machine the run must end all the same.
 CHAOS_SECONDS = 120.0
-QUICK_CHAOS_SECONDS = 25.0
+QUICK_CHAOS_SECONDS = 16.0
 SEND_SECONDS = 60.0
 DRAIN_SECONDS = 90.0
-QUICK_DRAIN_SECONDS = 25.0
+QUICK_DRAIN_SECONDS = 18.0
 SETTINGS = {"STORM_CONTROL_ENABLED": "false", "OUTBOUND_ALLOWED": "127.0.0.0/8:*", "TELEMETRY_DURABLE": "true"}
 
 

@@ -28,13 +28,13 @@ from bench.harness import Console, Report, report_from_arguments, running_consol
 from bench.receivers import Receivers, receiving
 from bench.roles import by_role, environment, furnish, kill
 
-ALERTS, QUICK_ALERTS = 200, 24
+ALERTS, QUICK_ALERTS = 200, 16
 PER_SECOND = 10.0
 SECOND_STEP_SECONDS = 2
 RULE_SECONDS = 30.0
 DRAIN_SECONDS = 40.0
-IDLE_SECONDS, QUICK_IDLE_SECONDS = 30.0, 4.0
-DOOR_SECONDS = 3.0
+IDLE_SECONDS, QUICK_IDLE_SECONDS = 30.0, 2.0
+DOOR_SECONDS = 2.0
 DOOR_THREADS = 4
 KINDS = ("evaluate", "escalate", "dispatch")
 SETTINGS = {"STORM_CONTROL_ENABLED": "false", "OUTBOUND_ALLOWED": "127.0.0.0/8:*"}
