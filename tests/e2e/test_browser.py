@@ -9,7 +9,8 @@ from alerts.models import Alert
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PAGES = ["/", "/alerts/", "/alerts/{id}/", "/explore/metrics/", "/explore/metrics/?q=rate(", "/setup/", "/styleguide/",
-         "/notifications/", "/nowhere/"]  # fmt: skip
+         "/notifications/", "/settings/", "/admin/", "/admin/alerts/rule/", "/admin/alerts/rule/add/",
+         "/nowhere/"]  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [1440, 390])
