@@ -101,12 +101,15 @@ class Chaos:
     def run(self) -> None:
         """Kill a role every two seconds, PostgreSQL at a third and two thirds, and empty Redis at half time."""
         began = time.monotonic()
+        victims: list[str] = []
         special = [(1 / 3, self._postgres), (1 / 2, self._redis), (2 / 3, self._postgres)]
         while not self.stopping.wait(KILL_EVERY_SECONDS) and time.monotonic() < began + self.longest_seconds:
             passed = (time.monotonic() - began) / self.seconds
             while special and passed >= special[0][0]:
                 special.pop(0)[1]()
-            role = self.dice.choice(VICTIMS)
+            # In rounds of random order, so that even a short run meets them all.
+            victims = victims or self.dice.sample(VICTIMS, len(VICTIMS))
+            role = victims.pop()
             if kill(by_role(self.console).get(role, [])):
                 self.kills[role] += 1
         for _, act in special:
