@@ -15,6 +15,7 @@ from metrics.models import MetadataEntry, RejectedRequest, Series
 from metrics.promql.engine import evaluate
 from metrics.promql.types import Limits, Matcher, QueryError, QueryResult
 from metrics.store.postgres import STORE
+from metrics.store.protocol import Period
 
 QUERY_SECONDS = 15.0
 CONCURRENT_QUERIES = 8
@@ -94,22 +95,38 @@ def range_query(
 
 
 def series_matching(
-    matcher_sets: Sequence[Sequence[Matcher]], *, viewer: object = None, limit: int = 0
+    matcher_sets: Sequence[Sequence[Matcher]],
+    *,
+    period: Period | None = None,
+    viewer: object = None,
+    limit: int = 0,
 ) -> list[dict[str, str]]:
-    """Return the label sets that any of the matcher sets takes, each once."""
-    found = {tuple(labels.items()): labels for matchers in matcher_sets for labels in STORE.series(matchers)}
+    """Return the label sets that any of the matcher sets takes, each once.
+
+    A period leaves out series without samples in it; series are told apart by groups of 200 of one metric, so some
+    neighbours without samples stay in.
+    """
+    found = {tuple(labels.items()): labels for matchers in matcher_sets for labels in STORE.series(matchers, period)}
     ordered = [found[key] for key in sorted(found)]
     return ordered[:limit] if limit else ordered
 
 
-def label_names(matcher_sets: Sequence[Sequence[Matcher]] = ((),), *, viewer: object = None) -> list[str]:
-    """Return the names of labels, sorted."""
-    return sorted({name for matchers in matcher_sets for name in STORE.label_names(matchers)})
+def label_names(
+    matcher_sets: Sequence[Sequence[Matcher]] = ((),), *, period: Period | None = None, viewer: object = None
+) -> list[str]:
+    """Return the names of labels, sorted; a period is as coarse as for series."""
+    return sorted({name for matchers in matcher_sets for name in STORE.label_names(matchers, period)})
 
 
-def label_values(name: str, matcher_sets: Sequence[Sequence[Matcher]] = ((),), *, viewer: object = None) -> list[str]:
-    """Return the values of one label, sorted."""
-    return sorted({value for matchers in matcher_sets for value in STORE.label_values(name, matchers)})
+def label_values(
+    name: str,
+    matcher_sets: Sequence[Sequence[Matcher]] = ((),),
+    *,
+    period: Period | None = None,
+    viewer: object = None,
+) -> list[str]:
+    """Return the values of one label, sorted; a period is as coarse as for series."""
+    return sorted({value for matchers in matcher_sets for value in STORE.label_values(name, matchers, period)})
 
 
 def metric_names(*, viewer: object = None) -> list[str]:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, QueryDict
 from metrics.promql.nodes import Selector
 from metrics.promql.parsing import parse
 from metrics.promql.types import Matcher, QueryError
+from metrics.store.protocol import Period
 
 DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")  # noqa: TID251
 UNITS_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
@@ -43,6 +44,13 @@ def time_ms(values: QueryDict, name: str, default: int | None = None) -> int:
     if not math.isfinite(seconds) or abs(seconds * 1000) > MAX_MS:
         raise bad(name, f'cannot parse "{text[:60]}" to a valid timestamp')
     return round(seconds * 1000)
+
+
+def period_of(values: QueryDict) -> Period | None:
+    """Return the period of start and end, open where one is missing, None without either."""
+    if not values.get("start") and not values.get("end"):
+        return None
+    return Period(time_ms(values, "start", -MAX_MS), time_ms(values, "end", MAX_MS))
 
 
 def _rfc3339(name: str, text: str) -> float:

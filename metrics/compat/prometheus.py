@@ -19,6 +19,7 @@ from metrics.compat.parameters import (
     limit_of,
     matcher_sets,
     parameters,
+    period_of,
     time_ms,
 )
 from metrics.compat.rendering import envelope, query_data
@@ -162,14 +163,16 @@ def query_range(request: HttpRequest) -> bytes:
 def labels(request: HttpRequest) -> bytes:
     """GET or POST /api/v1/labels."""
     values = parameters(request)
-    return _cut(selectors.label_names(matcher_sets(values), viewer=request.user), limit_of(values))
+    found = selectors.label_names(matcher_sets(values), period=period_of(values), viewer=request.user)
+    return _cut(found, limit_of(values))
 
 
 @endpoint("GET")
 def label_values(request: HttpRequest, name: str) -> bytes:
     """GET /api/v1/label/<name>/values."""
     values = parameters(request)
-    return _cut(selectors.label_values(name, matcher_sets(values), viewer=request.user), limit_of(values))
+    found = selectors.label_values(name, matcher_sets(values), period=period_of(values), viewer=request.user)
+    return _cut(found, limit_of(values))
 
 
 @endpoint("GET", "POST")
@@ -177,7 +180,8 @@ def series(request: HttpRequest) -> bytes:
     """GET or POST /api/v1/series."""
     values = parameters(request)
     limit = limit_of(values)
-    found = selectors.series_matching(matcher_sets(values, required=True), viewer=request.user)
+    wanted, period = matcher_sets(values, required=True), period_of(values)
+    found = selectors.series_matching(wanted, period=period, viewer=request.user)
     cut = bool(limit) and len(found) > limit
     return _data(found[:limit] if cut else found, [CUT] if cut else [])
 

@@ -15,6 +15,7 @@ import psycopg
 import re2
 
 from metrics.domain import METRIC_NAME_LABEL
+from metrics.models import SERIES_PER_GROUP
 from metrics.promql.types import Matcher, QueryError
 
 Ints = npt.NDArray[np.int64]
@@ -159,18 +160,20 @@ class Catalogue:
                 self._values.setdefault(label, LabelValues())
             column.put(row, self._values[label].code(text))
 
-    def metric_names(self, matchers: Sequence[Matcher] = ()) -> list[str]:
+    def metric_names(self, matchers: Sequence[Matcher] = (), groups: Ints | None = None) -> list[str]:
         """Return the names of metrics with a matching series, sorted."""
         with self._lock:
-            return sorted(found.columns.name for found in self.find(matchers))
+            return sorted(found.columns.name for found in self.find(matchers, groups))
 
-    def find(self, matchers: Sequence[Matcher]) -> list[Found]:
-        """Return the series that pass every matcher; an absent label matches as the empty value."""
+    def find(self, matchers: Sequence[Matcher], groups: Ints | None = None) -> list[Found]:
+        """Return the series (of these groups) that pass every matcher; an absent label matches as the empty value."""
         with self._lock:
             by_name = [matcher for matcher in matchers if matcher.name == METRIC_NAME_LABEL]
             others = [matcher for matcher in matchers if matcher.name != METRIC_NAME_LABEL]
             tables = [(matcher.name, self._table(matcher)) for matcher in others]
             found = [_match(columns, tables) for columns in self._candidates(by_name)]
+            if groups is not None:
+                found = [_within(part, groups) for part in found]
             return [part for part in found if part.rows.size]
 
     def _table(self, matcher: Matcher) -> Bools:
@@ -197,11 +200,11 @@ class Catalogue:
                         labels[label] = texts[code]
             return result
 
-    def label_names(self, matchers: Sequence[Matcher]) -> list[str]:
+    def label_names(self, matchers: Sequence[Matcher], groups: Ints | None = None) -> list[str]:
         """Return the names of labels that a matching series has, sorted."""
         with self._lock:
             names: set[str] = set()
-            for found in self.find(matchers):
+            for found in self.find(matchers, groups):
                 names.add(METRIC_NAME_LABEL)
                 size = found.columns.ids.size
                 for label, column in found.columns.labels.items():
@@ -209,13 +212,13 @@ class Catalogue:
                         names.add(label)
             return sorted(names)
 
-    def label_values(self, name: str, matchers: Sequence[Matcher]) -> list[str]:
+    def label_values(self, name: str, matchers: Sequence[Matcher], groups: Ints | None = None) -> list[str]:
         """Return the values of one label among the matching series, sorted."""
         if name == METRIC_NAME_LABEL:
-            return self.metric_names(matchers)
+            return self.metric_names(matchers, groups)
         with self._lock:
             used: set[int] = set()
-            for found in self.find(matchers):
+            for found in self.find(matchers, groups):
                 if name in found.columns.labels:
                     column = found.columns.labels[name].view(found.columns.ids.size)
                     used.update(np.unique(column[found.rows]).tolist())
@@ -235,3 +238,8 @@ def _match(columns: MetricColumns, tables: Sequence[tuple[str, Bools]]) -> Found
             kept &= table[column]
     rows = np.flatnonzero(kept)
     return Found(columns, rows, columns.ids.view(size)[rows])
+
+
+def _within(found: Found, groups: Ints) -> Found:
+    kept = np.isin(found.ids // SERIES_PER_GROUP, groups)
+    return Found(found.columns, found.rows[kept], found.ids[kept])

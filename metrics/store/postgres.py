@@ -16,7 +16,7 @@ from metrics.store import group_block, head_block, kernels
 from metrics.store.block_cache import BlockCache
 from metrics.store.catalogue import Catalogue, Found
 from metrics.store.columns import Samples, no_samples
-from metrics.store.protocol import SelectLimits, TooManySamples
+from metrics.store.protocol import Period, SelectLimits, TooManySamples
 from metrics.store.raw import raw_cursor
 
 Ints = npt.NDArray[np.int64]
@@ -106,24 +106,29 @@ class PostgresStore:
             samples = self._read(cursor, ids, t_min_ms, t_max_ms)
         return self._columns(found, ids, samples)
 
-    def series(self, matchers: Sequence[Matcher]) -> list[dict[str, str]]:
-        """Return the label sets that match."""
-        self._refresh()
-        return [labels for found in self.catalogue.find(matchers) for labels in self.catalogue.labels_of(found)]
+    def series(self, matchers: Sequence[Matcher], period: Period | None = None) -> list[dict[str, str]]:
+        """Return the label sets that match and may have samples in the period."""
+        found = self.catalogue.find(matchers, self._groups(period))
+        return [labels for part in found for labels in self.catalogue.labels_of(part)]
 
-    def label_names(self, matchers: Sequence[Matcher]) -> list[str]:
-        """Return the names of labels of matching series."""
-        self._refresh()
-        return self.catalogue.label_names(matchers)
+    def label_names(self, matchers: Sequence[Matcher], period: Period | None = None) -> list[str]:
+        """Return the names of labels of matching series that may have samples in the period."""
+        return self.catalogue.label_names(matchers, self._groups(period))
 
-    def label_values(self, name: str, matchers: Sequence[Matcher]) -> list[str]:
-        """Return the values one label has among matching series."""
-        self._refresh()
-        return self.catalogue.label_values(name, matchers)
+    def label_values(self, name: str, matchers: Sequence[Matcher], period: Period | None = None) -> list[str]:
+        """Return the values one label has among matching series that may have samples in the period."""
+        return self.catalogue.label_values(name, matchers, self._groups(period))
 
-    def _refresh(self) -> None:
+    def _groups(self, period: Period | None) -> Ints | None:
+        """Refresh the catalogue and return the groups with a block that reaches into the period, None for all."""
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
+            if period is None:
+                return None
+            packed = np.array(_groups_between(cursor, period), np.int64)
+            heads = self._blocks(cursor, _list_heads(cursor, period.start_ms, period.end_ms))
+            parts = [np.unique(block.series_ids // group_block.SERIES_PER_GROUP) for block in heads]
+            return np.unique(np.concatenate([packed, *parts]))
 
     def _read(self, cursor: psycopg.Cursor[Any], ids: Ints, t_min_ms: int, t_max_ms: int) -> Samples:
         """Return the samples of these series, numbered by their place in `ids`, oldest block first."""
@@ -223,6 +228,14 @@ def _list_groups(cursor: psycopg.Cursor[Any], ids: Ints, t_min_ms: int, t_max_ms
         [groups, day_of(t_min_ms), day_of(t_max_ms), t_min_ms, t_max_ms],
     )
     return [BlockRef(("group", row[1], row[2]), row[0], row[3]) for row in cursor]
+
+
+def _groups_between(cursor: psycopg.Cursor[Any], period: Period) -> list[int]:
+    cursor.execute(
+        "SELECT DISTINCT group_no FROM metrics_groupblock WHERE day BETWEEN %s AND %s AND t_max >= %s AND t_min <= %s",
+        [day_of(period.start_ms), day_of(period.end_ms), period.start_ms, period.end_ms],
+    )
+    return [row[0] for row in cursor]
 
 
 def _fetch(cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> Iterator[tuple[tuple[str, int, int], Samples]]:

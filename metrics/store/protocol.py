@@ -21,6 +21,14 @@ class TooManySamples(QueryError):
     """A selector that would read more than one query may."""
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of time, both ends included."""
+
+    start_ms: int
+    end_ms: int
+
+
 class SampleStore(Protocol):
     """Append, select, labels: nothing else is needed to replace the default store."""
 
@@ -32,14 +40,14 @@ class SampleStore(Protocol):
         """Return the matching series with samples in the range, both ends included."""
         ...
 
-    def series(self, matchers: Sequence[Matcher]) -> list[dict[str, str]]:
-        """Return the label sets that match."""
+    def series(self, matchers: Sequence[Matcher], period: Period | None = None) -> list[dict[str, str]]:
+        """Return the label sets that match and may have samples in the period."""
         ...
 
-    def label_names(self, matchers: Sequence[Matcher]) -> list[str]:
-        """Return the names of labels of matching series."""
+    def label_names(self, matchers: Sequence[Matcher], period: Period | None = None) -> list[str]:
+        """Return the names of labels of matching series that may have samples in the period."""
         ...
 
-    def label_values(self, name: str, matchers: Sequence[Matcher]) -> list[str]:
-        """Return the values one label has among matching series."""
+    def label_values(self, name: str, matchers: Sequence[Matcher], period: Period | None = None) -> list[str]:
+        """Return the values one label has among matching series that may have samples in the period."""
         ...

@@ -8,7 +8,9 @@ import pytest
 from django.test import Client
 
 from aivillage_console.accounts.models import User
+from aivillage_console.lib import clock
 from metrics.compat.rendering import time_texts, value_texts
+from metrics.services import compaction_run, partitions_prepare
 from tests.metrics.senders import push, snappy, write_request
 
 pytestmark = pytest.mark.django_db
@@ -129,3 +131,15 @@ def test_metrics_are_shown_to_this_host_and_not_through_a_proxy(client: Client, 
     seen = client.get("/metrics", REMOTE_ADDR="203.0.113.9", headers={"Authorization": f"Bearer {scraper}"})
     assert seen.status_code == 200
     assert json.dumps(answer["Content-Type"]).startswith('"text/plain')
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_labels_values_and_series_keep_to_the_period(signed_in: Client, data: int, compacted: bool):
+    if compacted:
+        partitions_prepare(now=clock.now())
+        compaction_run(now=clock.now())
+    for path, selector in (("labels", {}), ("label/x/values", {}), ("series", {"match[]": "a"})):
+        inside = signed_in.get(f"/api/v1/{path}", {**selector, "start": data - 30, "end": data}).json()["data"]
+        assert inside == signed_in.get(f"/api/v1/{path}", selector).json()["data"]
+        assert signed_in.get(f"/api/v1/{path}", {**selector, "start": data + 60}).json()["data"] == []
+        assert signed_in.get(f"/api/v1/{path}", {**selector, "end": data - 3600}).json()["data"] == []
