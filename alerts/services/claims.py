@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
-from aivillage_console.lib import clock, outbox
+from aivillage_console.lib import clock, http, outbox
 from alerts.engine import breaker, bucket
 from alerts.engine.states import BreakerState, NotificationState
 from alerts.models import Channel, Notification
 
 SLOTS_PER_CHANNEL = 4
+# No send lasts longer than its time-out: a lease older than this belongs to a process that died, and its slot is free
+# before the lease ends. Without it, two dead processes could hold all slots of every channel for a whole lease.
+SLOT_SECONDS = http.TOTAL_SECONDS + 1
 # A resolve waits until every fire of its alert to that channel has ended, one way or the other.
 CLAIM = """
 WITH open_channel AS (
@@ -31,9 +34,21 @@ FROM due WHERE n.id = due.id RETURNING n.id, n.lease_token
 """
 
 
+def _in_flight(now: datetime, prefix: str = "") -> Q:
+    """Match what was claimed so lately that it may be on its way now."""
+    ends_after = now + timedelta(seconds=outbox.LEASE_SECONDS - SLOT_SECONDS)
+    return Q(
+        **{
+            f"{prefix}state": NotificationState.DUE.value,
+            f"{prefix}lease_token__isnull": False,
+            f"{prefix}due_at__gt": ends_after,
+        }
+    )
+
+
 def leased(now: datetime) -> QuerySet[Notification]:
     """Return the messages in flight."""
-    return Notification.objects.filter(state=NotificationState.DUE.value, lease_token__isnull=False, due_at__gt=now)
+    return Notification.objects.filter(_in_flight(now))
 
 
 def claim(now: datetime, free: int, *, late_seconds: float = 0) -> list[Notification]:
@@ -48,9 +63,7 @@ def claim(now: datetime, free: int, *, late_seconds: float = 0) -> list[Notifica
         limited = Channel.objects.filter(pk__in=waiting, rate_per_minute__isnull=False).order_by("pk")
         list(limited.select_for_update().values_list("pk", flat=True))
         channels = list(Channel.objects.filter(pk__in=waiting, enabled=True).annotate(
-            in_flight=Count("notifications", filter=Q(
-                notifications__state="due", notifications__lease_token__isnull=False, notifications__due_at__gt=now,
-            ))
+            in_flight=Count("notifications", filter=_in_flight(now, "notifications__")),
         ))  # fmt: skip
         rooms = {channel.pk: _room(channel, now) for channel in channels}
         claimed = _lease([pk for pk, room in rooms.items() if room], rooms, before, now, free)
