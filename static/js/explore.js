@@ -8,8 +8,19 @@
   let chosen = -1;
   let asked = 0;
   let timer = 0;
+  // Enter runs the query, unless the person asked for the list or moved in it: a list that opens by itself must not
+  // swallow the key that was meant to run.
+  let wanted = false;
 
-  const close = () => { list.hidden = true; options = []; chosen = -1; box.removeAttribute("aria-activedescendant"); };
+  const close = () => {
+    clearTimeout(timer);
+    asked += 1;
+    wanted = false;
+    list.hidden = true;
+    options = [];
+    chosen = -1;
+    box.removeAttribute("aria-activedescendant");
+  };
   const mark = () => {
     [...list.children].forEach((item, index) => item.setAttribute("aria-selected", index === chosen));
     if (chosen >= 0) { box.setAttribute("aria-activedescendant", `suggest-${chosen}`); list.children[chosen].scrollIntoView({ block: "nearest" }); }
@@ -53,12 +64,10 @@
   box.addEventListener("blur", close);
   box.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); close(); box.form.requestSubmit(); return; }
-    if (event.key === " " && event.ctrlKey) { event.preventDefault(); ask(); return; }
-    if (list.hidden) {
-      if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); box.form.requestSubmit(); }
-      return;
-    }
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") { chosen = (chosen + (event.key === "ArrowDown" ? 1 : options.length - 1)) % options.length; mark(); event.preventDefault(); }
+    if (event.key === " " && event.ctrlKey) { event.preventDefault(); wanted = true; ask(); return; }
+    if (event.key === "Enter" && !event.shiftKey && (list.hidden || !wanted)) { event.preventDefault(); close(); box.form.requestSubmit(); return; }
+    if (list.hidden) return;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") { wanted = true; chosen = (chosen + (event.key === "ArrowDown" ? 1 : options.length - 1)) % options.length; mark(); event.preventDefault(); }
     if (event.key === "Enter" || event.key === "Tab") { event.preventDefault(); take(chosen); }
     if (event.key === "Escape") { event.stopPropagation(); close(); }
   });
