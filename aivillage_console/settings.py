@@ -25,6 +25,9 @@ INSTALLED_APPS = [
     "aivillage_console.accounts",
     "metrics",
     "alerts",
+    "security",
+    "health",
+    "forge_dashboard",
     "servestatic.runserver_nostatic",
     "aivillage_console.accounts.apps.ConsoleAdminConfig",
     "django.contrib.contenttypes",
@@ -221,6 +224,9 @@ CELERY_TASK_ROUTES = {
     "alerts.tasks.evaluate": {"queue": "evaluate"},
     "alerts.tasks.escalate": {"queue": "escalate"},
     "alerts.tasks.dispatch": {"queue": "dispatch"},
+    "alerts.tasks.sync": {"queue": "sync"},
+    "security.tasks.detect": {"queue": "detect"},
+    "health.tasks.check": {"queue": "sync"},
 }
 # The third net: beat rings every 10 s, and a ring nobody answers is worth nothing after the next one.
 _RING = {"schedule": 10.0, "options": {"expires": 10}}
@@ -228,6 +234,9 @@ CELERY_BEAT_SCHEDULE = {
     "ring-evaluate": {"task": "alerts.tasks.evaluate", **_RING},
     "ring-escalate": {"task": "alerts.tasks.escalate", **_RING},
     "ring-dispatch": {"task": "alerts.tasks.dispatch", **_RING},
+    "ring-sync": {"task": "alerts.tasks.sync", **_RING},
+    "ring-detect": {"task": "security.tasks.detect", **_RING},
+    "ring-check": {"task": "health.tasks.check", **_RING},
     "seal-audit": {"task": "accounts.tasks.seal_audit", "schedule": 60.0, "options": {"expires": 60}},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from aivillage_console.lib import doorbell
+from aivillage_console.lib.registry import Registry
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 0.5
@@ -38,6 +39,10 @@ class Chore:
     every_seconds: float
     do: Callable[[datetime], object]
     next_at: float = 0.0
+
+
+# Due work of the wings above, swept by the evaluator beside the rules.
+WATCHES: Registry[Watch] = Registry("watches", ("detect", "check"))
 
 
 class Sweeper:

@@ -159,6 +159,10 @@ class Scope(models.TextChoices):
 
     INGEST_METRICS = "ingest:metrics", "Send metrics"
     INGEST_ALERTS = "ingest:alerts", "Send ready-made alerts"
+    INGEST_SECURITY = "ingest:security", "Send security events"
+    INGEST_PIPELINES = "ingest:pipelines", "Send pipeline events"
+    INGEST_HEALTH = "ingest:health", "Send results of health checks"
+    BLOCKS = "blocks", "Read the block list"
     BACKFILL = "backfill", "Send samples up to seven days old"
     QUERY = "query", "Query telemetry"
     READ = "read", "Read alerts, rules and deliveries"

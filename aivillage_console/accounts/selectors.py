@@ -1,6 +1,7 @@
 """What others may ask about people, tokens and the audit trail."""
 
 import hmac
+import uuid
 from collections.abc import Iterator
 from itertools import islice
 
@@ -13,6 +14,7 @@ from aivillage_console.accounts.chain import chained
 from aivillage_console.accounts.models import ApiToken, AuditEntry, AuditSeal, Role, Scope, Source, User
 
 SEALS_AT_ONCE = 2000
+TOPICS = frozenset({"alerts", "overview", "setup", "deliveries", "security", "health", "forge"})
 
 
 def session_user(session_key: str) -> User | None:
@@ -28,11 +30,20 @@ def session_user(session_key: str) -> User | None:
     return user if user is not None and hmac.compare_digest(known, user.get_session_auth_hash()) else None
 
 
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
 def may_watch(user: User, topic: str) -> bool:
     """Tell whether a person may subscribe to a live topic."""
     name, _, number = topic.partition(":")
-    known = topic in {"alerts", "overview", "setup", "deliveries"} or (
-        name == "alert" and number.isascii() and number.isdigit() and len(number) < 19
+    known = (
+        topic in TOPICS
+        or (name == "alert" and number.isascii() and number.isdigit() and len(number) < 19)
+        or (name == "run" and _is_uuid(number))
     )
     return known and user.has_role(Role.VIEWER)
 

@@ -2,7 +2,8 @@
 
 import functools
 import time
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Literal
 
 import structlog
 from celery import Celery
@@ -13,7 +14,16 @@ from redis.exceptions import RedisError
 from aivillage_console.lib import aftercommit
 from aivillage_console.lib.pacing import Paced
 
-Kind = Literal["evaluate", "escalate", "dispatch"]
+Kind = Literal["evaluate", "escalate", "dispatch", "sync", "detect", "check"]
+# By name, for a bell may know nothing of the floors above it: the task of each kind, and the queue it waits in.
+TASKS: Mapping[Kind, tuple[str, str]] = {
+    "evaluate": ("alerts.tasks.evaluate", "evaluate"),
+    "escalate": ("alerts.tasks.escalate", "escalate"),
+    "dispatch": ("alerts.tasks.dispatch", "dispatch"),
+    "sync": ("alerts.tasks.sync", "sync"),
+    "detect": ("security.tasks.detect", "detect"),
+    "check": ("health.tasks.check", "sync"),
+}
 SILENT_SECONDS = 10.0
 TIMEOUT_SECONDS = 1.0
 PACE_SECONDS = 0.05
@@ -50,7 +60,8 @@ def ring_now(kind: Kind) -> bool:
     if not settings.CONFIG.celery_enabled or time.monotonic() < _Silence.until:
         return False
     try:
-        _broker().send_task(f"alerts.tasks.{kind}", queue=kind, expires=10, retry=False, ignore_result=True)
+        task, queue = TASKS[kind]
+        _broker().send_task(task, queue=queue, expires=10, retry=False, ignore_result=True)
     except (OperationalError, RedisError, OSError) as error:
         _Silence.until = time.monotonic() + SILENT_SECONDS
         log.warning("doorbell.silent", kind=kind, error=str(error))
@@ -61,5 +72,5 @@ def ring_now(kind: Kind) -> bool:
 # A hundred decisions a second need not ring a hundred times: the task takes all that is due.
 _paced = {
     kind: Paced(lambda _, kind=kind: ring_now(kind), every_seconds=PACE_SECONDS)  # type: ignore[misc]
-    for kind in get_args(Kind)
+    for kind in TASKS
 }

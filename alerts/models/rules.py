@@ -12,10 +12,14 @@ from alerts.models.columns import choices, only
 
 
 class RuleKind(models.TextChoices):
-    """What a rule is written in; a threshold is compiled to PromQL, so there is one evaluator."""
+    """What a rule is about: samples, or what the app above that owns the kind keeps."""
 
     PROMQL = "promql", "PromQL"
     THRESHOLD = "threshold", "Threshold"
+    SECURITY_EVENT = "security_event", "Security event"
+    PHASE_FAILED = "phase_failed", "Phase failed"
+    RUN_STALLED = "run_stalled", "Run stalled"
+    COMPONENT = "component", "Component"
 
 
 class RuleHealth(models.TextChoices):

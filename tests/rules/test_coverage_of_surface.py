@@ -6,6 +6,7 @@ from tests.permissions.expected import EXPECTED
 from tests.permissions.routes import routes
 from tests.rules.test_code import TREE, tracked
 
+APPS = ("accounts", "metrics", "alerts", "security", "health", "forge_dashboard")
 UNTESTED_URLS: dict[str, str] = {}
 UNTESTED_MODELS = {
     "Team": "a name that rules and alerts will point to; nothing reads it yet",
@@ -25,7 +26,7 @@ def texts() -> str:
 
 def models() -> list[str]:
     """Return the names of our models."""
-    return [m.__name__ for label in ("accounts", "metrics", "alerts") for m in apps.get_app_config(label).get_models()]
+    return [model.__name__ for label in APPS for model in apps.get_app_config(label).get_models()]
 
 
 def test_every_url_is_asked_by_a_test() -> None:

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 
 from aivillage_console.lib import clock
 from alerts import services
-from alerts.sweeping import Sweeper, Watch
+from alerts.sweeping import WATCHES, Sweeper, Watch
 
 NEXT_GROUP = "SELECT min(due_at) FROM alerts_rulegroup WHERE enabled"
 
@@ -19,4 +19,5 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Put the defaults in place, then run until stopped."""
         services.ensure_defaults(now=clock.now())
-        Sweeper([Watch("evaluate", NEXT_GROUP, services.evaluate_due)]).run()
+        own = Watch("evaluate", NEXT_GROUP, services.evaluate_due)
+        Sweeper([own, *(watch for _, watch in WATCHES.filled())]).run()

@@ -1,0 +1,1 @@
+"""What other systems tell the console: one folder per sender."""

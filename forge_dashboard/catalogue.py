@@ -1,0 +1,1 @@
+"""The phases, their names and their gates, as Agent Forge knows them."""

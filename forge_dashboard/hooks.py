@@ -1,0 +1,1 @@
+"""What Agent Forge hangs on the floors below: the whole list of its upward connections."""

@@ -1,0 +1,5 @@
+"""Pages of Agent Forge."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

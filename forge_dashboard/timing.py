@@ -1,0 +1,1 @@
+"""How long phases take: estimates, and what is stalled."""

@@ -1,0 +1,15 @@
+"""The health app: what is alive, and how well."""
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+
+class HealthConfig(AppConfig):
+    """A wing: stands on alerts, metrics, accounts and lib; knows no other wing."""
+
+    default_auto_field = "django.db.models.BigAutoField"
+    name = "health"
+
+    def ready(self) -> None:
+        """Hang what this app brings on the hooks of the floors below."""
+        autodiscover_modules("hooks")

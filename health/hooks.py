@@ -1,0 +1,1 @@
+"""What Health hangs on the floors below: the whole list of its upward connections."""

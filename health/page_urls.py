@@ -1,0 +1,5 @@
+"""Pages of Health."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,1 @@
+"""The health report as data and as Markdown."""

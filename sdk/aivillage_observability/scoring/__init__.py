@@ -1,0 +1,1 @@
+"""Pure scorers of attacks, the same at the edge and in the console."""

@@ -1,0 +1,5 @@
+"""Pages of Security."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
