@@ -28,10 +28,20 @@ from alerts.models import (
     RuleState,
 )
 from alerts.models.rules import RuleKind
+from alerts.rules.kinds import ASKED_KINDS
 from alerts.rules.validation import LONGEST_EXPRESSION, rule_problems
 from alerts.services import configuration
 
 CODE = {"class": "code", "rows": 4, "cols": 80, "spellcheck": "false"}
+
+
+THRESHOLD_HELP = '{"metric_path": "cpu.p95", "condition": "greater_than", "threshold": 90}'
+
+
+def spec_help() -> str:
+    """Return what the spec of each kind of rule but PromQL may hold."""
+    asked = [f"{kind.label}: {', '.join(sorted(kind.keys)) or 'nothing'}" for _, kind in ASKED_KINDS.filled()]
+    return ". ".join([f"Threshold: {THRESHOLD_HELP}", *asked])
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -44,12 +54,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=forms.Textarea(attrs=CODE),
         help_text="For the kind PromQL: the alert fires for each series the query returns.",
     )
-    spec = forms.JSONField(
-        label="Threshold",
-        required=False,
-        widget=forms.Textarea(attrs=CODE),
-        help_text='For the kind Threshold: {"metric_path": "cpu.p95", "condition": "greater_than", "threshold": 90}',
-    )
+    spec = forms.JSONField(label="What is asked", required=False, widget=forms.Textarea(attrs=CODE))
 
     class Meta:
         model = Rule
@@ -66,6 +71,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Show the query of a PromQL rule in its own box."""
         super().__init__(*args, **kwargs)
+        self.fields["spec"].help_text = spec_help()
         if self.instance.kind == RuleKind.PROMQL and not self.instance._state.adding:
             self.initial["expr"] = self.instance.spec.get("expr", "")
             self.initial["spec"] = {}
@@ -74,6 +80,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         """Add what the rule checks find."""
         cleaned = super().clean() or {}
         promql = cleaned.get("kind") == RuleKind.PROMQL
+        cleaned["spec"] = cleaned.get("spec") or {}
         if promql:
             cleaned["spec"] = {"expr": cleaned.get("expr", "")}
         for field, text in rule_problems(cleaned).items():

@@ -74,6 +74,8 @@ class Case:
     now: float
     policies: Sequence[PolicyFacts] = ()
     last_told_at: float | None = None
+    followed: str = ""  # Id of the policy the running episode follows.
+    acked_by: str = ""
     windows: Windows = field(default_factory=Windows)
     fingerprint: str = ""
     outcome: Outcome | None = None
@@ -93,6 +95,11 @@ class Case:
         """Say whether somebody has to be told that it fires."""
         return self.change in (Change.STARTED, Change.REOPENED)
 
+    @property
+    def worsened(self) -> bool:
+        """Say whether an alert that runs became more severe."""
+        return self.change is Change.WORSENED
+
 
 def facts(observation: Observation) -> dict[str, str]:
     """Return what triggers and filters are matched against."""
@@ -107,23 +114,34 @@ def fingerprint_stage(case: Case) -> Decision:
 
 def deduplicate_stage(case: Case) -> Decision:
     """Decide whether it begins, goes on, or ends."""
-    case.outcome = episodes.observe(case.known, case.observation.seen, case.now, case.windows)
+    seen = case.observation
+    case.outcome = episodes.observe(case.known, seen.seen, case.now, case.windows, severity=seen.severity)
     return Decision("deduplicate", case.outcome.change, case.observation.reason or case.outcome.reason)
 
 
 def route_stage(case: Case) -> Decision:
-    """Choose the first policy whose triggers match, else the default one."""
-    if not case.begins:
+    """Choose the first policy whose triggers match, else the default one; one that is followed goes on as it is."""
+    if not (case.begins or case.worsened):
         return Decision("route", "none", "nobody is to be told of a beginning")
+    if case.worsened and case.acked_by:
+        return Decision("route", "none", f"{case.acked_by} has taken it on: nobody else is told")
+    policy, because = _first_match(case)
+    if case.worsened and policy is not None and policy.id == case.followed:
+        return Decision("route", policy.name, "the policy it follows still matches first: nobody is told again")
+    case.policy = policy
+    return Decision("route", policy.name if policy else "nobody", because)
+
+
+def _first_match(case: Case) -> tuple[PolicyFacts | None, str]:
     known = facts(case.observation)
     listed = [policy for policy in case.policies if not policy.is_default]
-    case.policy = next((policy for policy in listed if escalation.matches(policy.triggers, known)), None)
-    if case.policy is not None:
-        return Decision("route", case.policy.name, f"its triggers match (version {case.policy.version})")
-    case.policy = next((policy for policy in case.policies if policy.is_default), None)
-    if case.policy is None:
-        return Decision("route", "nobody", "no policy matches and there is no default: nobody is told")
-    return Decision("route", case.policy.name, "no other policy matches, so the default is taken")
+    policy = next((policy for policy in listed if escalation.matches(policy.triggers, known)), None)
+    if policy is not None:
+        return policy, f"its triggers match (version {policy.version})"
+    policy = next((policy for policy in case.policies if policy.is_default), None)
+    if policy is None:
+        return None, "no policy matches and there is no default: nobody is told"
+    return policy, "no other policy matches, so the default is taken"
 
 
 def escalate_stage(case: Case) -> Decision:

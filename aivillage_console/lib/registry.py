@@ -21,6 +21,11 @@ class Registry(Generic[T]):
             raise ValueError(f"slot {slot!r} of {self.name} is already filled")
         self._slots[slot] = value
 
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Return the names of all slots, filled or not."""
+        return tuple(self._slots)
+
     def get(self, slot: str) -> T | None:
         """Return what is in a slot, None when nobody filled it."""
         return self._slots[slot]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from alerts.engine.severity import worse
 from alerts.engine.states import AlertState
 
 REMEMBERED_FIRES = 10
@@ -18,6 +19,7 @@ class Change(StrEnum):
     RESOLVED = "resolved"  # The episode is over.
     BECAME_UNKNOWN = "became_unknown"  # We can no longer tell.
     KNOWN_AGAIN = "known_again"  # We can tell again, and it fires.
+    WORSENED = "worsened"  # It goes on, and is more severe than it was.
     DISCARDED = "discarded"  # It was pending and never fired.
 
 
@@ -52,6 +54,7 @@ class Episode:
     recent_fires: tuple[float, ...] = ()
     flapping_until: float | None = None
     quiet: bool = False  # Resolved by hand while its condition held: not told again until that has ended once.
+    severity: str = ""  # How bad it is in this episode; it may rise while the episode lasts, and never falls.
 
     @property
     def is_open(self) -> bool:
@@ -68,10 +71,10 @@ class Outcome:
     reason: str
 
 
-def observe(before: Episode, seen: Seen, now: float, windows: Windows = Windows()) -> Outcome:
-    """Return what an observation makes of an alert."""
+def observe(before: Episode, seen: Seen, now: float, windows: Windows = Windows(), *, severity: str = "") -> Outcome:
+    """Return what an observation makes of an alert; `severity` is how bad it was seen to be."""
     if seen is Seen.FIRING:
-        return _firing(before, now, windows)
+        return _firing(before, now, windows, severity)
     if seen is Seen.CLEAR:
         return _clear(before, now)
     if seen is Seen.UNKNOWN:
@@ -79,14 +82,17 @@ def observe(before: Episode, seen: Seen, now: float, windows: Windows = Windows(
     return _pending(before)
 
 
-def _firing(before: Episode, now: float, windows: Windows) -> Outcome:
+def _firing(before: Episode, now: float, windows: Windows, severity: str) -> Outcome:
+    if before.is_open and worse(severity, before.severity):
+        after = replace(before, state=AlertState.FIRING, severity=severity)
+        return Outcome(after, Change.WORSENED, f"it got worse, from {before.severity} to {severity}")
     if before.state is AlertState.FIRING:
         return Outcome(before, Change.NONE, f"already firing in episode {before.episode}")
     if before.quiet and before.state is AlertState.RESOLVED:
         return Outcome(before, Change.NONE, "resolved by hand, and its condition has not ended since")
     if before.state is AlertState.UNKNOWN:
         return Outcome(replace(before, state=AlertState.FIRING), Change.KNOWN_AGAIN, "data is back and it still fires")
-    return _fires(before, now, windows)
+    return _fires(replace(before, severity=severity), now, windows)
 
 
 def _fires(before: Episode, now: float, windows: Windows) -> Outcome:

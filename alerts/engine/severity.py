@@ -11,6 +11,8 @@ SYNONYMS: Mapping[str, Severity] = {
     **dict.fromkeys(("warning", "warn", "moderate", "p3"), Severity.MEDIUM),
     **dict.fromkeys(("info", "informational", "notice", "minor", "p4", "p5"), Severity.LOW),
 }
+# The enumeration is written from the worst down.
+RANKS: Mapping[str, int] = {severity.value: place for place, severity in enumerate(Severity)}
 
 
 def severity_from(text: str, default: Severity = Severity.MEDIUM) -> Severity:
@@ -24,3 +26,13 @@ def with_original(labels: Mapping[str, str]) -> dict[str, str]:
     if not received or received in set(Severity):
         return dict(labels)
     return {**labels, "severity": severity_from(received).value, "severity_original": received}
+
+
+def rank(severity: str) -> int:
+    """Return 0 for the worst severity; what is no severity comes last."""
+    return RANKS.get(severity, len(RANKS))
+
+
+def worse(severity: str, than: str) -> bool:
+    """Say whether a severity is above another one; from no severity to one is no worsening."""
+    return than in RANKS and rank(severity) < rank(than)

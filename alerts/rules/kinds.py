@@ -2,6 +2,14 @@
 
 The evaluator treats them like every other rule: a row is a label set whose condition holds at the time asked about,
 and a label set that is no longer among the rows is over. So `for`, cool-down, silence and replay are the same code.
+
+How an owner fills a slot, in its `hooks.py`:
+
+    ASKED_KINDS.fill("security_event", AskedKind(label="Security event", keys=frozenset({"event_type"}), …))
+
+`problems` gets a spec that has known keys only, and returns texts by key. `ask` may raise ValueError with a sentence:
+the rule then is unknown, and says so. Rules that an app ships with it: `alerts.rules.shipped`. To have its rules asked
+before their time has come: `alerts.services.hurry(kind)`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +22,15 @@ from aivillage_console.lib.registry import Registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One label set for which the condition of a rule holds."""
+    """One label set for which the condition of a rule holds.
+
+    Labels tell alerts apart, so nothing that changes while the trouble lasts belongs there. Annotations are shown as
+    they are, in the place of the rule's; the rule's own are templates that know labels, value and severity.
+    """
 
     labels: Mapping[str, str]
     value: float | None = None
-    # Where a kind knows better than its rule: the severity then is no part of what tells alerts apart, and may worsen.
+    # Empty: the rule's. It is no part of what tells alerts apart, and may worsen while the alert runs.
     severity: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)

@@ -1,8 +1,17 @@
-"""The rules the console ships: those whose metrics its collector or the console itself emits."""
+"""The rules the console ships: those whose metrics its collector or the console itself emits.
+
+An app above ships rules of its own as a group with its own interval, from its `hooks.py`:
+
+    SHIPPED_GROUPS.fill("security", ShippedGroup(name="security", interval_seconds=5, rules=(Shipped(…), …)))
+
+Each rule is created once, also on installations that already have others; what people changed or deleted stays so.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from aivillage_console.lib.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +29,7 @@ class Shipped:
     window_seconds: int = 300
     cooldown_seconds: int = 600
     for_seconds: int = 0
+    keep_firing_for_seconds: int = 0
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -85,3 +95,15 @@ SHIPPED: Sequence[Shipped] = (
     ),
 )  # fmt: skip
 GROUP = "defaults"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedGroup:
+    """Default rules that are evaluated together, on a grid of their own."""
+
+    name: str
+    rules: Sequence[Shipped]
+    interval_seconds: int = 60
+
+
+SHIPPED_GROUPS: Registry[ShippedGroup] = Registry("shipped rules", ("security", "forge", "health"))

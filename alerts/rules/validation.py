@@ -8,6 +8,7 @@ from typing import Any
 from aivillage_console.lib import templating
 from alerts.engine.severity import SYNONYMS
 from alerts.engine.threshold import BadThreshold
+from alerts.rules.kinds import ASKED_KINDS
 from alerts.rules.queries import compiled_spec
 from metrics.promql.parsing import parse
 from metrics.promql.types import QueryError
@@ -31,19 +32,32 @@ def rule_problems(fields: Mapping[str, Any]) -> dict[str, str]:
         found["severity"] = "Use critical, high, medium or low."
     if not str(fields.get("name", "x")).strip():
         found["name"] = "A rule needs a name."
-    if kind not in KEYS:
-        return found | {"kind": f"Unknown kind {kind!r}; known are {', '.join(KEYS)}."}
+    keys = known_keys()
+    if kind not in keys:
+        return found | {"kind": _kind_problem(kind, keys)}
     if not isinstance(spec, Mapping):
         return found | {"spec": "The spec is a map."}
-    unknown = sorted(set(spec) - KEYS[kind])
+    unknown = sorted(map(str, set(spec) - keys[kind]))
     if unknown:
-        return found | {
-            "spec": f"Unknown keys {', '.join(unknown)}; a {kind} rule knows {', '.join(sorted(KEYS[kind]))}."
-        }
+        known = ", ".join(sorted(keys[kind])) or "no keys"
+        return found | {"spec": f"Unknown keys {', '.join(unknown)}; a {kind} rule knows {known}."}
     return found | _spec_problems(kind, spec, int(fields.get("window_seconds") or 300))
 
 
+def known_keys() -> dict[str, frozenset[str]]:
+    """Return what the spec of each kind of rule may hold; kinds whose app is not installed are left out."""
+    return KEYS | {name: kind.keys for name, kind in ASKED_KINDS.filled()}
+
+
+def _kind_problem(kind: object, keys: Mapping[str, frozenset[str]]) -> str:
+    if kind in ASKED_KINDS.slots:
+        return f"The app that answers rules of the kind {kind} is not installed."
+    return f"Unknown kind {kind!r}; known are {', '.join(keys)}."
+
+
 def _spec_problems(kind: str, spec: Mapping[str, Any], window_seconds: int) -> dict[str, str]:
+    if kind in ASKED_KINDS.slots:
+        return _asked_problems(kind, spec)
     if kind == "threshold" and not _is_number(spec.get("threshold")):
         return {"spec": "threshold is not a number."}
     if kind == "promql" and not str(spec.get("expr", "")).strip():
@@ -53,6 +67,13 @@ def _spec_problems(kind: str, spec: Mapping[str, Any], window_seconds: int) -> d
     except BadThreshold as error:
         return {"spec": f"{error.field}: {error}"}
     return _query_problems(query)
+
+
+def _asked_problems(kind: str, spec: Mapping[str, Any]) -> dict[str, str]:
+    owner = ASKED_KINDS.get(kind)
+    found = owner.problems(spec) if owner else {}
+    texts = [text if field == "spec" else f"{field}: {text}" for field, text in found.items()]
+    return {"spec": " ".join(texts)} if texts else {}
 
 
 def _query_problems(query: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from alerts import pipeline
 from alerts.engine import escalation
 from alerts.engine.episodes import Change, Episode, Seen, Windows
 from alerts.engine.fingerprint import fingerprint
+from alerts.engine.severity import worse
 from alerts.engine.states import AlertState, EscalationState, NotificationKind
 from alerts.models import Alert, AlertEvent, Channel, Escalation, Notification
 from alerts.pipeline import Case, Observation, PolicyFacts
@@ -54,10 +55,12 @@ def case_of(
 ) -> Case:
     """Return what the pipeline makes of an observation of an alert that is locked or not stored yet."""
     running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
+    worsens = running and observation.seen is Seen.FIRING and worse(observation.severity, alert.severity)
     case = Case(
         observation=observation, known=_episode(alert, now), now=now.timestamp(), windows=windows,
-        policies=[] if running else policies_for(observation, routes),
-        last_told_at=_last_told_at(alert, observation),
+        policies=[] if running and not worsens else policies_for(observation, routes),
+        last_told_at=_last_told_at(alert, observation), acked_by=alert.acked_by,
+        followed=_policy_followed(alert) if worsens else "",
     )  # fmt: skip
     return pipeline.run(case)
 
@@ -84,12 +87,17 @@ def _episode(alert: Alert, now: datetime) -> Episode:
     lapsed = alert.ends_at is not None and alert.ends_at < now
     return Episode(
         quiet=alert.quiet and not lapsed, state=AlertState(alert.state), episode=alert.episode,
-        repeat_no=alert.repeat_no,
+        repeat_no=alert.repeat_no, severity=alert.severity,
         started_at=alert.started_at.timestamp(),
         resolved_at=alert.resolved_at.timestamp() if alert.resolved_at else None,
         recent_fires=tuple(ms / 1000 for ms in alert.recent_fires_ms),
         flapping_until=alert.flapping_until.timestamp() if alert.flapping_until else None,
     )  # fmt: skip
+
+
+def _policy_followed(alert: Alert) -> str:
+    row = Escalation.objects.filter(alert=alert, episode=alert.episode).values_list("policy_snapshot__id", flat=True)
+    return str(row.first() or "")
 
 
 def _last_told_at(alert: Alert, seen: Observation) -> float | None:
@@ -128,7 +136,7 @@ def record(alert: Alert, case: Case, now: datetime, actor: Actor) -> None:
     if case.change not in (Change.PENDING, Change.DISCARDED):
         event_of(alert, case, now, actor).save()
         ring_alert(alert)
-    if case.begins:
+    if case.begins or case.worsened:
         _begin(alert, case, now)
     elif case.notify_resolved:
         conclude(alert, now=now)
@@ -137,6 +145,8 @@ def record(alert: Alert, case: Case, now: datetime, actor: Actor) -> None:
 def event_of(alert: Alert, case: Case, now: datetime, actor: Actor) -> AlertEvent:
     """Return the line the change adds to the story of the alert."""
     reason = case.observation.reason or (case.outcome.reason if case.outcome else "")
+    if case.worsened:
+        reason = ": ".join(filter(None, (reason, alert.annotations.get("summary", ""))))
     return _event(alert, str(case.change), now, actor, reason, {"decisions": alert.decisions})
 
 
@@ -164,6 +174,11 @@ def apply(alert: Alert, case: Case, now: datetime) -> None:
         alert.generator_url, alert.ends_at = seen.generator_url, seen.ends_at
     if case.change is Change.STARTED:
         alert.started_at = now
+    if case.worsened:
+        alert.severity, alert.threshold = after.severity, seen.threshold
+        alert.evidence = dict(seen.evidence) or alert.evidence
+        # Another policy begins: its messages get keys of their own.
+        alert.repeat_no += case.policy is not None
     if case.change is Change.RESOLVED:
         alert.resolved_because = (seen.reason or "recovered")[:200]
 
@@ -189,7 +204,7 @@ def ring_alert(alert: Alert) -> None:
 
 
 def _begin(alert: Alert, case: Case, now: datetime) -> None:
-    if alert.episode > 1 or alert.repeat_no:
+    if case.begins and (alert.episode > 1 or alert.repeat_no):
         owed.cancel_unsent(alert, because="it fired again before this was sent", now=now, kinds=["resolve"])
     if case.policy is None or case.escalate_from is None:
         return

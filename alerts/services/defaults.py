@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from alerts.models import Heartbeat, Policy, PolicyStep, Rule, RuleGroup
-from alerts.rules.shipped import GROUP, SHIPPED, Shipped
+from alerts.rules.shipped import GROUP, SHIPPED, SHIPPED_GROUPS, Shipped, ShippedGroup
 
 POLICY = "Everyone"
 MARK = "defaults"
@@ -13,26 +13,37 @@ MARK = "defaults"
 
 def ensure_defaults(*, now: datetime) -> int:
     """Create what was never created before; return how many rules were added."""
+    groups = [ShippedGroup(name=GROUP, rules=SHIPPED), *(group for _, group in SHIPPED_GROUPS.filled())]
     with transaction.atomic():
         mark, _ = Heartbeat.objects.select_for_update().get_or_create(name=MARK, defaults={"at": now})
         known = set(mark.detail.get("created", []))
-        group, _ = RuleGroup.objects.get_or_create(name=GROUP, defaults={"due_at": now, "interval_seconds": 60})
-        fresh = [rule for rule in SHIPPED if rule.name not in known]
-        Rule.objects.bulk_create([_row(rule, group) for rule in fresh], ignore_conflicts=True)
+        added = sum(_added(group, known, now) for group in groups)
         if "policy" not in known:
             _policy()
-        mark.detail = {"created": sorted(known | {rule.name for rule in SHIPPED} | {"policy"})}
+        shipped = {rule.name for group in groups for rule in group.rules}
+        mark.detail = {"created": sorted(known | shipped | {"policy"})}
         mark.at = now
         mark.save()
-    return len(fresh)
+    return added
 
 
-def _row(rule: Shipped, group: RuleGroup) -> Rule:
-    position = next(i for i, each in enumerate(SHIPPED) if each is rule)
+def _added(shipped: ShippedGroup, known: set[str], now: datetime) -> int:
+    rows = [(place, rule) for place, rule in enumerate(shipped.rules) if rule.name not in known]
+    if not rows:
+        return 0
+    group, _ = RuleGroup.objects.get_or_create(
+        name=shipped.name, defaults={"due_at": now, "interval_seconds": shipped.interval_seconds}
+    )
+    Rule.objects.bulk_create([_row(rule, group, place) for place, rule in rows], ignore_conflicts=True)
+    return len(rows)
+
+
+def _row(rule: Shipped, group: RuleGroup, position: int) -> Rule:
     return Rule(
         group=group, position=position, kind=rule.kind, name=rule.name, description=rule.description, spec=rule.spec,
         severity=rule.severity, labels=rule.labels, for_seconds=rule.for_seconds, window_seconds=rule.window_seconds,
-        cooldown_seconds=rule.cooldown_seconds, default_key=rule.name,
+        keep_firing_for_seconds=rule.keep_firing_for_seconds, cooldown_seconds=rule.cooldown_seconds,
+        default_key=rule.name,
         annotations={"summary": rule.summary, "description": rule.description, "runbook": rule.runbook, **rule.extra},
     )  # fmt: skip
 

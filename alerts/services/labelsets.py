@@ -1,0 +1,170 @@
+"""Carries the label sets of a rule through their state machine, one transaction a label set."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import structlog
+from django.conf import settings
+from django.db import DataError, IntegrityError, transaction
+
+from aivillage_console.lib import clock
+from aivillage_console.lib.templating import Values, render
+from alerts.engine import rules as engine
+from alerts.engine.episodes import Seen
+from alerts.engine.states import RuleStateName
+from alerts.models import Rule, RuleState
+from alerts.pipeline import Observation
+from alerts.services.answers import NO_DATA, Answer, Held, Presence
+from alerts.services.decide import BATCH, observe
+
+log = structlog.get_logger(__name__)
+# What a bad rule or a bad sample can raise; a lost database is not among them and ends the round.
+RULE_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RuntimeError, ImportError)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One rule, asked at one time, and its answer."""
+
+    rule: Rule
+    at: datetime
+    answer: Answer
+
+    def observed(
+        self, state: RuleState, seen: Seen, held: Held | None = None, *, show: bool = False, reason: str = ""
+    ) -> Observation:
+        """Return what was seen of one label set."""
+        shown = self.answer.evidence(held) if show and held is not None else {}
+        return observed(
+            self.rule, state, seen, held, evidence=shown, reason=reason, threshold=self.answer.threshold
+        )  # fmt: skip
+
+
+def observed(
+    rule: Rule,
+    state: RuleState,
+    seen: Seen,
+    held: Held | None = None,
+    *,
+    evidence: Mapping[str, object] | None = None,
+    reason: str = "",
+    threshold: float | None = None,
+) -> Observation:
+    """Return an observation of a label set; what the row says comes before what its rule says."""
+    severity = held.severity if held else rule.severity
+    texts = {"description": rule.description, **rule.annotations}
+    known = Values(state.labels, state.last_value, {"rule": rule.name, "severity": severity})
+    annotations = {key: render(text, known) for key, text in texts.items() if text}
+    return Observation(
+        name=rule.name, labels=state.labels, seen=seen, severity=severity, value=state.last_value,
+        annotations={**annotations, **(held.annotations if held else {})}, threshold=threshold,
+        evidence=evidence or {}, rule_id=rule.pk, cooldown_seconds=rule.cooldown_seconds, reason=reason,
+    )  # fmt: skip
+
+
+def apply(tick: Tick, *, silent_since: datetime) -> int:
+    """Apply an answer; return of how many alerts the data has been missing since that time."""
+    states = {state.fingerprint: state for state in tick.rule.states.all()}
+    holding = {held.fingerprint: held for held in tick.answer.held}
+    _in_batches([
+        partial(_holds, tick, states.get(key) or _fresh(tick.rule, holding[key]), holding[key])
+        for key in sorted(holding)
+    ])  # fmt: skip
+    gone = [states[key] for key in sorted(states) if key not in holding]
+    return _ended(tick, gone, silent_since) if gone else 0
+
+
+def _fresh(rule: Rule, held: Held) -> RuleState:
+    return RuleState(rule=rule, fingerprint=held.fingerprint, labels=dict(held.labels))
+
+
+def _in_batches(decisions: Sequence[Callable[[], object]]) -> None:
+    """Commit up to a hundred decisions together, each in its savepoint; one that cannot be made sinks no other."""
+    failures: list[Exception] = []
+    for start in range(0, len(decisions), BATCH):
+        with transaction.atomic():
+            for decide in decisions[start : start + BATCH]:
+                try:
+                    with transaction.atomic():
+                        decide()
+                except (*RULE_ERRORS, DataError, IntegrityError) as error:
+                    log.warning("rule.decision", error=str(error))
+                    failures.append(error)
+    if failures:
+        raise RuntimeError(f"{len(failures)} label sets could not be decided; the first: {failures[0]}")
+
+
+def _standing(state: RuleState) -> engine.Standing:
+    return engine.Standing(
+        RuleStateName(state.state or "inactive"),
+        *(at.timestamp() if at else None for at in (state.active_at, state.fired_at, state.last_true_at)),
+    )
+
+
+def _timers(rule: Rule) -> engine.Timers:
+    return engine.Timers(rule.for_seconds, rule.keep_firing_for_seconds)
+
+
+def _keep(state: RuleState, after: engine.Standing, at: datetime) -> None:
+    if after.state is RuleStateName.INACTIVE:
+        if state.pk:
+            state.delete()
+        return
+    moments = [
+        clock.at_seconds(t) if t is not None else None for t in (after.active_at, after.fired_at, after.last_true_at)
+    ]
+    state.active_at, state.fired_at, state.last_true_at = moments
+    state.state, state.last_evaluated_at = after.state.value, at
+    state.save()
+
+
+def _holds(tick: Tick, state: RuleState, held: Held) -> None:
+    before = _standing(state)
+    after = engine.seen_true(before, tick.at.timestamp(), _timers(tick.rule))
+    state.last_value = held.value
+    _keep(state, after, tick.at)
+    seen = Seen.FIRING if after.fires else Seen.PENDING
+    begins = after.fires and not before.fires
+    observe(tick.observed(state, seen, held, show=begins or tick.answer.shows_at_once), now=tick.at)
+
+
+def _ended(tick: Tick, gone: list[RuleState], silent_since: datetime) -> int:
+    presence = tick.answer.presence() if any(state.fired_at for state in gone) else None
+    _in_batches([partial(_end, tick, state, presence) for state in gone])
+    still = [state for state in gone if state.pk and state.state == RuleStateName.UNKNOWN]
+    return sum(state.last_true_at is not None and state.last_true_at <= silent_since for state in still)
+
+
+def _end(tick: Tick, state: RuleState, presence: Presence | None) -> None:
+    before = _standing(state)
+    if before.fires and presence is not None and not presence.tells(state.fingerprint):
+        lose(tick.rule, state, tick.at, NO_DATA, threshold=tick.answer.threshold)
+        return
+    after = engine.seen_false(before, tick.at.timestamp(), _timers(tick.rule))
+    _keep(state, after, tick.at)
+    if after.state is RuleStateName.INACTIVE:
+        reason = presence.cause if before.fires and presence is not None else ""
+        observe(tick.observed(state, Seen.CLEAR, reason=reason), now=tick.at)
+
+
+def lose(rule: Rule, state: RuleState, at: datetime, reason: str, *, threshold: float | None = None) -> None:
+    """Call a label set unknown, and give it up once it has been so for too long."""
+    before = _standing(state)
+    silent_seconds = at.timestamp() - (before.last_true_at or at.timestamp())
+    if silent_seconds >= settings.CONFIG.unknown_expires_seconds:
+        _keep(state, engine.Standing(), at)
+        observe(observed(rule, state, Seen.CLEAR, reason="expired", threshold=threshold), now=at)
+        return
+    _keep(state, engine.not_seen(before), at)
+    if before.fires:
+        observe(observed(rule, state, Seen.UNKNOWN, reason=reason, threshold=threshold), now=at)
+
+
+def retire(rule: Rule, at: datetime) -> None:
+    """End what a rule has open once it is switched off."""
+    for state in rule.states.all():
+        with transaction.atomic():
+            observe(observed(rule, state, Seen.CLEAR, reason="its rule was switched off"), now=at)
+            state.delete()
