@@ -22,6 +22,8 @@ CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 4.0
 BODY_BYTES = 65_536
 PORTS = frozenset({443, 8443, 80})
+ENCRYPTED = frozenset({"https", "tls"})
+ENCRYPTED_INSTEAD = {"tcp": "TLS"}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 BLOCKED: Sequence[Network] = tuple(
@@ -77,7 +79,7 @@ class CutOff(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A receiver's answer, its body cut at 64 KB."""
+    """A receiver's answer, its body cut at 64 KB unless the caller asked for more."""
 
     status: int
     headers: Mapping[str, str]
@@ -129,7 +131,9 @@ def resolve(host: str, port: int) -> Sequence[str]:
     return [str(each[4][0]) for each in found]
 
 
-def checked_addresses(scheme: str, host: str, port: int, doors: Sequence[Door], resolver: Resolver) -> list[str]:
+def checked_addresses(
+    scheme: str, host: str, port: int, doors: Sequence[Door], resolver: Resolver, ports: frozenset[int] = PORTS
+) -> list[str]:
     """Return the addresses of a destination, or refuse it if any of them is out of bounds."""
     addresses = [ipaddress.ip_address(text.split("%")[0]) for text in resolver(host, port)]
     for address in addresses:
@@ -137,10 +141,13 @@ def checked_addresses(scheme: str, host: str, port: int, doors: Sequence[Door], 
             continue
         if blocked(address):
             raise Refused(f"{host} leads to {address}, which is not a public address")
-        if scheme != "https":
-            raise Refused("only https goes out; OUTBOUND_ALLOWED admits single destinations over http")
-        if port not in PORTS:
-            raise Refused(f"port {port} is not one of {', '.join(map(str, sorted(PORTS)))}")
+        if scheme not in ENCRYPTED:
+            raise Refused(
+                f"only {ENCRYPTED_INSTEAD.get(scheme, 'https')} goes out; OUTBOUND_ALLOWED admits single destinations "
+                f"over {scheme}"
+            )
+        if port not in ports:
+            raise Refused(f"port {port} is not one of {', '.join(map(str, sorted(ports)))}")
     if not addresses:
         raise Unreachable(f"{host} has no address")
     return [str(address) for address in addresses]
@@ -238,44 +245,88 @@ def forget_trust() -> None:
     _tls.cache_clear()
 
 
-def post(
+def request(
+    method: str,
     url: str,
     *,
-    body: bytes,
     headers: Mapping[str, str],
+    body: bytes = b"",
     tls_1_2: bool = False,
     resolver: Resolver = resolve,
     total_seconds: float = TOTAL_SECONDS,
+    body_bytes: int = BODY_BYTES,
 ) -> Reply:
-    """Send one POST and return the answer; raises Refused, Unreachable or CutOff."""
+    """Send one request and return the answer; raises Refused, Unreachable or CutOff."""
     deadline = time.monotonic() + total_seconds
     scheme, host, port = check_url(url)
     addresses = checked_addresses(scheme, host, port, doors_from(settings.CONFIG.outbound_allowed), resolver)
-    context = _tls(ssl.TLSVersion.TLSv1_2 if tls_1_2 else ssl.TLSVersion.TLSv1_3) if scheme == "https" else None
+    context = tls(tls_1_2=tls_1_2) if scheme == "https" else None
     # httpx builds the request (it knows URLs, IDNA and headers); httpcore carries it, for it takes a network backend.
-    request = httpx.Request("POST", url, content=body, headers={**headers, "accept-encoding": "identity"})
-    target = httpcore.URL(scheme=scheme, host=request.url.raw_host, port=port, target=request.url.raw_path)
+    built = httpx.Request(method, url, content=body or None, headers={**headers, "accept-encoding": "identity"})
+    target = httpcore.URL(scheme=scheme, host=built.url.raw_host, port=port, target=built.url.raw_path)
     try:
         with (
             httpcore.HTTPConnection(
                 target.origin, ssl_context=context, network_backend=_Backend(addresses, deadline)
             ) as connection,
-            connection.stream("POST", target, headers=request.headers.raw, content=body) as response,
+            connection.stream(method, target, headers=built.headers.raw, content=body or None) as response,
         ):
-            return _reply(response)
+            return _reply(response, body_bytes)
     except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
         raise Unreachable(str(error) or "no connection") from error
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
         raise CutOff(str(error) or type(error).__name__) from error
 
 
-def _reply(response: httpcore.Response) -> Reply:
+def connect(
+    host: str, port: int, *, encrypted: bool, ports: frozenset[int], seconds: float = CONNECT_SECONDS,
+    resolver: Resolver = resolve,
+) -> socket.socket:  # fmt: skip
+    """Open a connection for a protocol other than HTTP by the same rules; raises Refused or Unreachable.
+
+    `encrypted` is the caller's promise to talk TLS before anything else that matters.
+    """
+    doors = doors_from(settings.CONFIG.outbound_allowed)
+    addresses = checked_addresses("tls" if encrypted else "tcp", host, port, doors, resolver, ports)
+    ends_at = time.monotonic() + seconds
+    failure: OSError = TimeoutError("no time left to connect")
+    for address in addresses:
+        if (left := ends_at - time.monotonic()) <= 0:
+            break
+        try:
+            return socket.create_connection((address, port), timeout=left)
+        except OSError as error:
+            failure = error
+    raise Unreachable(f"{host}:{port}: {failure}") from failure
+
+
+def tls(*, tls_1_2: bool = False) -> ssl.SSLContext:
+    """Return the context every encrypted call uses: certificates verified, TLS 1.3 unless 1.2 is asked for."""
+    return _tls(ssl.TLSVersion.TLSv1_2 if tls_1_2 else ssl.TLSVersion.TLSv1_3)
+
+
+def get(url: str, *, headers: Mapping[str, str], **how: Any) -> Reply:
+    """Send one GET; see `request`."""
+    return request("GET", url, headers=headers, **how)
+
+
+def post(url: str, *, body: bytes, headers: Mapping[str, str], **how: Any) -> Reply:
+    """Send one POST; see `request`."""
+    return request("POST", url, body=body, headers=headers, **how)
+
+
+def patch(url: str, *, body: bytes, headers: Mapping[str, str], **how: Any) -> Reply:
+    """Send one PATCH; see `request`."""
+    return request("PATCH", url, body=body, headers=headers, **how)
+
+
+def _reply(response: httpcore.Response, body_bytes: int) -> Reply:
     chunks: list[bytes] = []
     size = 0
     for chunk in response.iter_stream():
         chunks.append(chunk)
         size += len(chunk)
-        if size >= BODY_BYTES:
+        if size >= body_bytes:
             break
     known = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-    return Reply(response.status, known, b"".join(chunks)[:BODY_BYTES])
+    return Reply(response.status, known, b"".join(chunks)[:body_bytes])

@@ -111,7 +111,7 @@ class ChannelViewSet(ConfiguredViewSet):
     def store(self, obj: Channel, *, version: int | None, **apart: Any) -> Channel:
         """Save a channel; a secret or another address needs an admin."""
         stored = Channel.objects.filter(pk=obj.pk).first()
-        moved = stored is not None and stored.config.get("url") != obj.config.get("url")
+        moved = configuration.channel_moved(stored, obj)
         if ("secret" in apart or moved) and not allowed(self.request, role=Role.ADMIN, scope=Scope.ADMIN):
             raise exceptions.PermissionDenied("Only an admin sets a secret or moves a channel to another address.")
         return configuration.channel_save(obj, actor=self.actor, now=clock.now(), version=version, **apart)

@@ -4,6 +4,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast a receiver may be told: so many a minute, so many at once after a rest, so many an hour."""
+
+    per_minute: float
+    burst: float
+    per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bucket:
     """Tokens at a time; None as the time means it was never used and is full."""
 
@@ -11,12 +20,12 @@ class Bucket:
     at: float | None
 
 
-def refill(bucket: Bucket, now: float, *, per_minute: float) -> Bucket:
-    """Return the bucket with the tokens that came since; it holds a minute's worth; a clock set back adds none."""
+def refill(bucket: Bucket, now: float, rate: Rate) -> Bucket:
+    """Return the bucket with the tokens that came since; it holds a burst; a clock set back adds none."""
     if bucket.at is None:
-        return Bucket(per_minute, now)
-    gained = max(0.0, now - bucket.at) * per_minute / 60
-    return Bucket(min(per_minute, bucket.tokens + gained), max(now, bucket.at))
+        return Bucket(rate.burst, now)
+    gained = max(0.0, now - bucket.at) * rate.per_minute / 60
+    return Bucket(min(rate.burst, bucket.tokens + gained), max(now, bucket.at))
 
 
 def take(bucket: Bucket, count: int) -> Bucket:
@@ -24,7 +33,12 @@ def take(bucket: Bucket, count: int) -> Bucket:
     return Bucket(bucket.tokens - count, bucket.at)
 
 
-def next_token_at(bucket: Bucket, *, per_minute: float) -> float:
+def next_token_at(bucket: Bucket, rate: Rate) -> float:
     """Return when a whole token is there."""
     at = bucket.at or 0.0
-    return at + max(0.0, 1 - bucket.tokens) * 60 / per_minute
+    return at + max(0.0, 1 - bucket.tokens) * 60 / rate.per_minute
+
+
+def held(now: float, seconds: float, rate: Rate) -> Bucket:
+    """Return the bucket of a receiver that asked for a pause: its first whole token comes when the pause is over."""
+    return Bucket(max(0.0, 1 - seconds * rate.per_minute / 60), now + max(0.0, seconds - 60 / rate.per_minute))

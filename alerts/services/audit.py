@@ -11,7 +11,7 @@ from alerts.engine.states import AlertState, NotificationKind, NotificationState
 from alerts.measures import OVERDUE, QUEUE_DEPTH
 from alerts.models import Alert, Channel, Escalation, Heartbeat, Notification, RuleGroup
 from alerts.pipeline import Observation
-from alerts.services import owed
+from alerts.services import owed, pace
 from alerts.services.decide import observe
 from alerts.services.fallback import failing, raise_failing, through_fallback
 
@@ -51,7 +51,7 @@ def _stuck(now: datetime) -> int:
     rows = Notification.objects.filter(
         state=NotificationState.DUE.value, due_at__lt=late, channel__enabled=True, channel__breaker_state="closed",
         channel__rate_per_minute__isnull=True,
-    )  # fmt: skip
+    ).exclude(channel__type__in=pace.RATED)  # fmt: skip
     stuck = list(rows.values_list("pk", flat=True)[:LIMIT])
     Notification.objects.filter(pk__in=stuck).update(due_at=now, lease_token=None)
     return len(stuck)

@@ -110,13 +110,21 @@ def rule_save(rule: Rule, *, actor: Actor, now: datetime, version: int | None = 
     return rule
 
 
-def _channel_problems(channel: Channel, secret: str | None) -> dict[str, str]:
+def _channel_problems(channel: Channel, secret: str) -> dict[str, str]:
     kind = CHANNELS.get(channel.type)
     if kind is None:
         return {"type": f"There is no channel type {channel.type!r}; there are {', '.join(CHANNELS)}."}
     config = dict(channel.config) if isinstance(channel.config, dict) else {}
-    found: dict[str, str] = kind.problems(config, secret or "")
+    found: dict[str, str] = kind.problems(config, secret)
     return {field if field == "secret" else "config": text for field, text in found.items()}
+
+
+def channel_moved(stored: Channel | None, channel: Channel) -> bool:
+    """Say whether a change would have the stored secret sent somewhere else."""
+    kind = CHANNELS.get(channel.type)
+    if stored is None or kind is None or not isinstance(channel.config, dict):
+        return False
+    return stored.type != channel.type or bool(kind.address(stored.config) != kind.address(channel.config))
 
 
 @transaction.atomic
@@ -129,8 +137,9 @@ def channel_save(
     to an address of their own.
     """
     stored = _stored(channel, version)
-    _checked(channel, _channel_problems(channel, secret))
-    moved = isinstance(stored, Channel) and stored.config.get("url") != channel.config.get("url")
+    moved = isinstance(stored, Channel) and channel_moved(stored, channel)
+    kept = "" if moved or stored is None else channel.unseal()
+    _checked(channel, _channel_problems(channel, kept if secret is None else secret))
     if secret is not None:
         channel.seal(secret)
     elif moved:

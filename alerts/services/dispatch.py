@@ -18,6 +18,7 @@ from alerts.channels import CHANNELS, ChannelError, Letter, Sent
 from alerts.measures import WORK
 from alerts.models import Channel, Notification
 from alerts.services import claims, outcomes
+from alerts.services.letters import letter_of
 
 SLOTS = 16
 Clock = Callable[[], datetime]
@@ -95,7 +96,7 @@ def _start(flying: dict[Future[Try], Notification], now: datetime, hand: str, la
         rows = claims.claim(now, free, late_seconds=late_seconds) if free else []
         for row in rows:
             channel = row.channel
-            letter = outcomes.letter_of(row, now) if channel else None
+            letter = letter_of(row, now) if channel else None
             if channel is None or letter is None:
                 continue
             future = _pool().submit(_send, channel.type, letter)

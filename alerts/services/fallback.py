@@ -15,8 +15,7 @@ NAME = "NotificationFailing"
 def give_up(row: Notification, error: str, *, gone: bool, now: datetime) -> None:
     """Deal with a message that failed for good; `gone` switches the channel off."""
     if gone and row.channel is not None:
-        because = "the receiver answered 410 Gone"
-        Channel.objects.filter(pk=row.channel.pk).update(enabled=False, disabled_because=because)
+        Channel.objects.filter(pk=row.channel.pk).update(enabled=False, disabled_because=error[:300])
     through_fallback(row, now=now)
     raise_failing(row.channel_name, error, now=now)
 

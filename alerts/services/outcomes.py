@@ -6,73 +6,17 @@ from typing import Any
 from django.db import transaction
 
 from aivillage_console.lib import clock, live, outbox
-from alerts.channels import ChannelError, Letter, Sent
+from alerts.channels import ChannelError, Known, Sent
 from alerts.engine import breaker, retry
-from alerts.engine.states import AlertState, AttemptOutcome, BreakerState, NotificationState, Severity
+from alerts.engine.states import AttemptOutcome, BreakerState, NotificationState
 from alerts.measures import NOTIFICATION_SECONDS, NOTIFICATIONS
-from alerts.models import Alert, Channel, DeliveryAttempt, Notification
-from alerts.services import fallback
+from alerts.models import Channel, DeliveryAttempt, Notification
+from alerts.services import fallback, pace
+from alerts.services.letters import remember
+from alerts.services.owing import reason_to_cancel
 
-FIRES = ("fire", "repeat")
-
-
-def letter_of(row: Notification, now: datetime) -> Letter | None:
-    """Return the message to send, or cancel it where it is no longer owed and return None."""
-    because = reason_to_cancel(row)
-    if because:
-        outbox.finish(row, state=NotificationState.CANCELLED.value, cancelled_because=because, finished_at=now)
-        return None
-    if row.channel is None:
-        return None
-    payload = _summary(row) if row.kind == "summary" else row.payload
-    return Letter(row.key, now, payload, row.channel.config, row.channel.unseal())
-
-
-def _summary(row: Notification) -> dict[str, Any]:
-    folded = Notification.objects.filter(
-        channel=row.channel, state="cancelled", created_at__gte=row.payload["since"], created_at__lte=row.due_at,
-        cancelled_because__startswith="folded",
-    ).order_by("id")  # fmt: skip
-    names = list(folded.values_list("alert_id", "payload__alert_name", "payload__severity")[:50])
-    return {
-        **row.payload, "status": "firing", "alert_name": "AlertStorm", "severity": Severity.CRITICAL.value,
-        "description": f"{folded.count()} alerts were folded into this message.",
-        "alerts": [{"alert_id": each[0], "alert_name": each[1], "severity": each[2]} for each in names],
-    }  # fmt: skip
-
-
-def reason_to_cancel(row: Notification) -> str:
-    """Return why a message is no longer owed, as things stand now; an empty text means it is."""
-    alert = row.alert
-    if alert is None:
-        return ""
-    if row.kind == "resolve":
-        return _resolve_not_owed(row, alert)
-    if alert.episode != row.episode:
-        return "a later episode began before this was sent"
-    if alert.acked_at is not None:
-        return f"acknowledged by {alert.acked_by} before this was sent"
-    if alert.state == AlertState.RESOLVED:
-        return f"the alert was resolved ({alert.resolved_because}) before this was sent"
-    return ""
-
-
-def _resolve_not_owed(row: Notification, alert: Alert) -> str:
-    if (alert.episode, alert.repeat_no) == (row.episode, row.repeat_no) and alert.state != AlertState.RESOLVED:
-        return "it fires again"
-    if alert.episode == row.episode and alert.repeat_no > row.repeat_no:
-        return "it fired again before this was sent"
-    fires = Notification.objects.filter(
-        alert=alert, episode=row.episode, channel=row.channel, kind__in=FIRES, id__lt=row.pk
-    )
-    # A try that was cut off, or a process that died while sending, may well have told the receiver.
-    maybe = fires.filter(state="done").exists() or any(_may_have_arrived(fire) for fire in fires)
-    return "" if maybe else "its beginning never reached this receiver"
-
-
-def _may_have_arrived(fire: Notification) -> bool:
-    tries = list(fire.tries.values_list("outcome", flat=True))
-    return fire.attempts > len(tries) or AttemptOutcome.UNKNOWN in tries
+# How long a receiver that asked for a pause without saying how long is left alone.
+LIMITED_SECONDS = 60.0
 
 
 def _attempt(row: Notification, outcome: AttemptOutcome, now: datetime, **more: Any) -> None:
@@ -99,6 +43,8 @@ def delivered(row: Notification, sent: Sent, duration_ms: int, *, now: datetime,
             excerpt=sent.excerpt,
             hand=hand,
         )
+        if row.channel is not None:
+            remember(row, row.channel, Known(sent.external_id, sent.url))
         if row.channel is not None and row.channel.breaker_state != BreakerState.CLOSED:
             Channel.objects.filter(pk=row.channel.pk).update(
                 breaker_state=BreakerState.CLOSED.value, breaker_until=None, breaker_opened=0, breaker_reset_at=now
@@ -131,6 +77,8 @@ def not_delivered(
             excerpt=str(error)[:4096],
             hand=hand,
         )
+        if row.channel is not None:
+            remember(row, row.channel, error.made)
         _trip(row, error, now)
         _settle(row, fresh, error, now, jitter)
         _ring(row)
@@ -157,6 +105,9 @@ def _trip(row: Notification, error: ChannelError, now: datetime) -> None:
     channel = Channel.objects.select_for_update(of=("self",)).filter(notifications=row).first()
     if channel is None or (error.permanent and error.status is not None):
         return  # A receiver that says no to one message works; only silence and its own errors trip the breaker.
+    if error.limited:
+        pace.hold(channel, error.retry_after_seconds or LIMITED_SECONDS, now)
+        return
     tries = DeliveryAttempt.objects.filter(channel=channel).order_by("-id")
     if channel.breaker_reset_at:
         tries = tries.filter(at__gt=channel.breaker_reset_at)

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from alerts.engine import breaker, bucket, escalation, retry, rules, storm
 from alerts.engine.breaker import Breaker
-from alerts.engine.bucket import Bucket
+from alerts.engine.bucket import Bucket, Rate
 from alerts.engine.episodes import Change, Episode, Seen, Windows, observe
 from alerts.engine.fingerprint import fingerprint
 from alerts.engine.retry import Verdict
@@ -182,19 +182,28 @@ def test_the_breaker_opens_backs_off_probes_and_closes() -> None:
     assert breaker.after_failure(Breaker(), 0, [False, True, True] * 7).state is BreakerState.CLOSED
 
 
-@given(st.lists(st.floats(0, 100), max_size=30), st.integers(1, 60))
-def test_a_bucket_never_holds_more_than_a_minute(steps: list[float], per_minute: int) -> None:
+@given(st.lists(st.floats(0, 100), max_size=30), st.integers(1, 60), st.integers(1, 5))
+def test_a_bucket_never_holds_more_than_a_burst(steps: list[float], per_minute: int, burst: int) -> None:
+    rate = Rate(per_minute, burst)
     held, now = Bucket(0, None), 0.0
     for step in steps:
         now += step
-        held = bucket.take(bucket.refill(held, now, per_minute=per_minute), 0)
-        assert 0 <= held.tokens <= per_minute
-    assert bucket.refill(Bucket(1, 100), 50, per_minute=per_minute).tokens == 1
+        held = bucket.take(bucket.refill(held, now, rate), 0)
+        assert 0 <= held.tokens <= burst
+    assert bucket.refill(Bucket(1, 100), 50, rate).tokens == 1
 
 
 def test_the_next_token_is_a_matter_of_arithmetic() -> None:
-    assert bucket.next_token_at(Bucket(0, 10), per_minute=60) == 11
-    assert bucket.next_token_at(Bucket(5, 10), per_minute=60) == 10
+    assert bucket.next_token_at(Bucket(0, 10), Rate(60, 5)) == 11
+    assert bucket.next_token_at(Bucket(5, 10), Rate(60, 5)) == 10
+
+
+@given(st.floats(1, 3600), st.integers(1, 600))
+def test_a_pause_that_was_asked_for_is_kept(seconds: float, per_minute: int) -> None:
+    rate = Rate(per_minute, 5)
+    held = bucket.held(1000, seconds, rate)
+    assert bucket.next_token_at(held, rate) == pytest.approx(1000 + seconds)
+    assert bucket.refill(held, 1000 + seconds * 0.99, rate).tokens < 1
 
 
 def test_a_storm_is_folded_from_the_fifty_first_message() -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aivillage_console.lib import http, signing
+from aivillage_console.lib import signing
+from alerts.channels.calling import url_problem
 
 KEYS = frozenset({"url", "tls_1_2"})
 
@@ -14,7 +15,7 @@ def problems(config: Mapping[str, Any], secret: str = "") -> dict[str, str]:
     url = config.get("url")
     if not isinstance(url, str) or not url:
         found["url"] = "A webhook needs the URL it is sent to."
-    elif complaint := _complaint(url):
+    elif complaint := url_problem(url):
         found["url"] = complaint
     if not isinstance(config.get("tls_1_2", False), bool):
         found["tls_1_2"] = "True or false: also talk TLS 1.2 to this receiver."
@@ -24,9 +25,6 @@ def problems(config: Mapping[str, Any], secret: str = "") -> dict[str, str]:
     return found
 
 
-def _complaint(url: str) -> str:
-    try:
-        http.check_url(url)
-    except http.Refused as error:
-        return f"{str(error)[:1].upper()}{str(error)[1:]}."
-    return ""
+def address(config: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return where the secret goes: another address never inherits it."""
+    return (config.get("url"),)

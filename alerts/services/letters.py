@@ -1,0 +1,112 @@
+"""Makes the letter of a claimed message: everything a channel needs, so that it looks nothing up while it sends."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from aivillage_console.lib import outbox
+from alerts import selectors
+from alerts.channels import CHANNELS, Known, Letter
+from alerts.engine.states import AlertState, EscalationState, NotificationState, Severity
+from alerts.models import Alert, Channel, Escalation, Link, Notification
+from alerts.services.owing import reason_to_cancel
+
+WEEK = timedelta(days=7)
+TOLD = ("fire", "repeat")
+LINKS = 10
+RECIPIENTS = 200
+
+
+def letter_of(row: Notification, now: datetime) -> Letter | None:
+    """Return the message to send, or cancel it where it is no longer owed and return None."""
+    because = reason_to_cancel(row)
+    if because:
+        outbox.finish(row, state=NotificationState.CANCELLED.value, cancelled_because=because, finished_at=now)
+        return None
+    channel = row.channel
+    if channel is None:
+        return None
+    payload = _summary(row) if row.kind == "summary" else row.payload
+    known: list[Known] = []
+    facts: dict[str, Any] = {}
+    if getattr(CHANNELS.get(channel.type), "KEEPS_LINKS", False):
+        known, facts = _known(row), _facts(row, now)
+    return Letter(
+        row.key, now, payload, channel.config, channel.unseal(), attempt=row.attempts, known=known,
+        maybe_there=not known and bool(facts) and _maybe_there(row), facts=facts,
+    )  # fmt: skip
+
+
+def _summary(row: Notification) -> dict[str, Any]:
+    folded = Notification.objects.filter(
+        channel=row.channel, state="cancelled", created_at__gte=row.payload["since"], created_at__lte=row.due_at,
+        cancelled_because__startswith="folded",
+    ).order_by("id")  # fmt: skip
+    names = list(folded.values_list("alert_id", "payload__alert_name", "payload__severity")[:50])
+    return {
+        **row.payload, "status": "firing", "alert_name": "AlertStorm", "severity": Severity.CRITICAL.value,
+        "description": f"{folded.count()} alerts were folded into this message.",
+        "alerts": [{"alert_id": each[0], "alert_name": each[1], "severity": each[2]} for each in names],
+    }  # fmt: skip
+
+
+def _known(row: Notification) -> list[Known]:
+    if row.alert_id is None or row.channel_id is None:
+        return []
+    links = Link.objects.filter(alert_id=row.alert_id, channel_id=row.channel_id).order_by("-id")[:LINKS]
+    return [Known(link.external_id, link.url) for link in reversed(links)]
+
+
+def _maybe_there(row: Notification) -> bool:
+    """Say whether an earlier try, of this message or another of its alert, may have arrived unheard."""
+    if row.attempts > 1:
+        return True
+    others = Notification.objects.filter(alert=row.alert, channel=row.channel, attempts__gt=0)
+    return row.alert is not None and others.exclude(pk=row.pk).exists()
+
+
+def _facts(row: Notification, now: datetime) -> dict[str, Any]:
+    base = settings.CONFIG.public_url.rstrip("/")
+    alert = row.alert
+    facts: dict[str, Any] = {"console_url": f"{base}/", "first_owed_at": _first_owed_at(row)}
+    if alert is None:
+        return facts
+    ahead = Escalation.objects.filter(alert=alert, state=EscalationState.ACTIVE.value).first()
+    return {
+        **facts,
+        "owner": str(alert.assignee or ""),
+        "repeat_no": row.repeat_no,
+        "fired_this_week": selectors.fires_since(alert, now - WEEK),
+        "next_step_at": ahead.due_at.isoformat() if ahead and alert.state != AlertState.RESOLVED else "",
+        "told": _told(row, alert),
+    }
+
+
+def _first_owed_at(row: Notification) -> str:
+    """Return when this channel was first owed anything of this episode: nothing of it can be older."""
+    if row.alert is None:
+        return row.created_at.isoformat()
+    same = Notification.objects.filter(alert=row.alert, channel=row.channel, episode=row.episode)
+    first = same.order_by("id").values_list("created_at", flat=True).first()
+    return (first or row.created_at).isoformat()
+
+
+def _told(row: Notification, alert: Alert) -> list[list[str]]:
+    """Return whom the episode's earlier messages went to, for the end goes to the same; [] means the usual ones."""
+    if row.kind != "resolve":
+        return []
+    earlier = Notification.objects.filter(
+        alert=alert, episode=row.episode, channel=row.channel, kind__in=TOLD, attempts__gt=0
+    )
+    return [list(each or [])[:RECIPIENTS] for each in earlier.values_list("payload__recipients", flat=True)[:LINKS]]
+
+
+def remember(row: Notification, channel: Channel, found: Known | None) -> None:
+    """Store what the alert is called at the receiver, once; a fact whoever holds the row by now."""
+    if found is None or not found.external_id or row.alert_id is None:
+        return
+    Link.objects.get_or_create(
+        alert_id=row.alert_id, channel=channel, external_id=found.external_id[:255],
+        defaults={"url": found.url[:1000]},
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Whether a message is still owed."""
+
+from alerts.engine.states import AlertState, AttemptOutcome
+from alerts.models import Alert, Notification
+
+FIRES = ("fire", "repeat")
+
+
+def reason_to_cancel(row: Notification) -> str:
+    """Return why a message is no longer owed, as things stand now; an empty text means it is."""
+    alert = row.alert
+    if alert is None:
+        return ""
+    if row.kind == "resolve":
+        return _resolve_not_owed(row, alert)
+    if alert.episode != row.episode:
+        return "a later episode began before this was sent"
+    if alert.acked_at is not None:
+        return f"acknowledged by {alert.acked_by} before this was sent"
+    if alert.state == AlertState.RESOLVED:
+        return f"the alert was resolved ({alert.resolved_because}) before this was sent"
+    return ""
+
+
+def _resolve_not_owed(row: Notification, alert: Alert) -> str:
+    if (alert.episode, alert.repeat_no) == (row.episode, row.repeat_no) and alert.state != AlertState.RESOLVED:
+        return "it fires again"
+    if alert.episode == row.episode and alert.repeat_no > row.repeat_no:
+        return "it fired again before this was sent"
+    fires = Notification.objects.filter(
+        alert=alert, episode=row.episode, channel=row.channel, kind__in=FIRES, id__lt=row.pk
+    )
+    # A try that was cut off, or a process that died while sending, may well have told the receiver.
+    maybe = fires.filter(state="done").exists() or any(_may_have_arrived(fire) for fire in fires)
+    return "" if maybe else "its beginning never reached this receiver"
+
+
+def _may_have_arrived(fire: Notification) -> bool:
+    tries = list(fire.tries.values_list("outcome", flat=True))
+    return fire.attempts > len(tries) or AttemptOutcome.UNKNOWN in tries
