@@ -41,6 +41,12 @@ class RuleGroup(Leased):
     enabled = models.BooleanField(default=True)
     last_evaluated_at = models.DateTimeField(null=True, blank=True, help_text="Grid time of the last evaluation.")
     missed = models.PositiveBigIntegerField(default=0, help_text="Grid times that were never evaluated.")
+    hurry_asked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a round off the grid was asked for; empty once done."
+    )
+    hurry_done_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a round off the grid was last done."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -64,7 +70,8 @@ class Rule(models.Model):
     description = models.TextField(blank=True)
     spec = models.JSONField(
         default=dict,
-        help_text="promql: {expr}; threshold: {metric_path, denominator_path?, condition, threshold}.",
+        help_text="promql: {expr}; threshold: {metric_path, denominator_path?, condition, threshold}; "
+        "other kinds: what the app that answers them takes.",
     )
     severity = models.CharField(max_length=10, choices=choices(Severity), default=Severity.MEDIUM.value)
     labels = models.JSONField(default=dict, blank=True)

@@ -16,6 +16,7 @@ from alerts.services.defaults import ensure_defaults
 from alerts.services.dispatch import dispatch_due
 from alerts.services.escalate import escalate_due
 from alerts.services.evaluate import evaluate_due
+from alerts.services.hurrying import hurry
 from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
 from alerts.services.retention import retain
 
@@ -35,6 +36,7 @@ __all__ = [
     "ensure_defaults",
     "escalate_due",
     "evaluate_due",
+    "hurry",
     "notification_replay",
     "observe",
     "resolve_timed_out",

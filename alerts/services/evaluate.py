@@ -6,6 +6,7 @@ from time import monotonic
 
 import structlog
 from django.db import DataError, ProgrammingError, transaction
+from django.db.models import QuerySet
 
 from aivillage_console.lib import clock, outbox
 from alerts.engine import rules as engine
@@ -15,8 +16,10 @@ from alerts.measures import EVALUATION_LAG, EVALUATION_SECONDS, EVALUATIONS, WOR
 from alerts.models import Rule, RuleGroup
 from alerts.models.rules import RuleHealth
 from alerts.pipeline import Observation
+from alerts.rules.kinds import ASKED_KINDS
 from alerts.services.answers import NO_DATA, answer
 from alerts.services.decide import observe
+from alerts.services.hurrying import give_back
 from alerts.services.labelsets import RULE_ERRORS, Tick, apply, lose, retire
 
 Clock = Callable[[], datetime]
@@ -42,26 +45,41 @@ def _evaluate_group(group: RuleGroup, now: datetime, ends_at: float) -> None:
     began = monotonic()
     last = group.last_evaluated_at.timestamp() if group.last_evaluated_at else None
     ticks = engine.ticks_due(last, now.timestamp(), group.interval_seconds)
+    missed = ticks.missed
     for tick in ticks.evaluate:
-        at = clock.at_seconds(tick)
         EVALUATION_LAG.labels(group=group.name).observe(max(0.0, now.timestamp() - tick))
-        # Rules this tick has already had, by a hand that ran out of time or died, are not evaluated again.
-        for rule in group.rules.exclude(last_evaluated_at__gte=at).order_by("position", "name"):
-            if not outbox.fence(group).exists():
-                return  # Slept through the lease; whoever holds it now does the rest.
-            if monotonic() > ends_at:
-                outbox.finish(group, due_at=now, last_evaluated_at=group.last_evaluated_at)
-                return
-            _evaluate_rule(rule, at, group)
-        group.last_evaluated_at = at
-    outbox.finish(
-        group, last_evaluated_at=group.last_evaluated_at, missed=group.missed + ticks.missed,
-        due_at=clock.at_seconds(ticks.next_at),
-    )  # fmt: skip
+        at = clock.at_seconds(tick)
+        if not _evaluate_rules(group, group.rules.all(), at, ends_at):
+            _out_of_time(group, now)
+            return
+        group.last_evaluated_at, group.missed, missed = at, group.missed + missed, 0
+    if group.hurry_asked_at is not None:
+        if not _evaluate_rules(group, group.rules.filter(kind__in=ASKED_KINDS.slots), now, ends_at, on_grid=False):
+            _out_of_time(group, now)
+            return
+        group.hurry_done_at = now
+    give_back(group, next_at=clock.at_seconds(ticks.next_at), now=now)
     EVALUATION_SECONDS.labels(group=group.name).observe(monotonic() - began)
 
 
-def _evaluate_rule(rule: Rule, at: datetime, group: RuleGroup) -> None:
+def _evaluate_rules(
+    group: RuleGroup, rules: QuerySet[Rule], at: datetime, ends_at: float, *, on_grid: bool = True
+) -> bool:
+    """Evaluate the rules that have not had this time yet, in order; return False where time or lease ran out."""
+    # Rules this tick has already had, by a hand that ran out of time or died, are not evaluated again.
+    for rule in rules.exclude(last_evaluated_at__gte=at).order_by("position", "name"):
+        if monotonic() > ends_at or not outbox.fence(group).exists():
+            return False
+        _evaluate_rule(rule, at, group, on_grid=on_grid)
+    return True
+
+
+def _out_of_time(group: RuleGroup, now: datetime) -> None:
+    """Leave the rest to the next hand; where the lease is lost, somebody has it already and nothing is written."""
+    outbox.finish(group, due_at=now, last_evaluated_at=group.last_evaluated_at, missed=group.missed)
+
+
+def _evaluate_rule(rule: Rule, at: datetime, group: RuleGroup, *, on_grid: bool) -> None:
     if not rule.enabled:
         retire(rule, at)
         return
@@ -71,7 +89,8 @@ def _evaluate_rule(rule: Rule, at: datetime, group: RuleGroup) -> None:
         missing = apply(tick, silent_since=at - timedelta(seconds=2 * group.interval_seconds))
     except (*RULE_ERRORS, DataError, ProgrammingError) as error:
         log.warning("rule.unknown", rule=rule.name, error=str(error))
-        _unknown(rule, at, f"{type(error).__name__}: {error}")
+        if on_grid:  # How often it failed is counted in intervals.
+            _unknown(rule, at, f"{type(error).__name__}: {error}")
         EVALUATIONS.labels(group=group.name, result="error").inc()
         return
     if rule.failed_evaluations >= FAILURES_BEFORE_ALERT:
