@@ -2,6 +2,16 @@
 
 from aivillage_observability.observability import ObservabilitySystem
 from aivillage_observability.operations import monitored_operation, timed_operation
+from aivillage_observability.pipeline import PipelinePhase, PipelineRun
+from aivillage_observability.pipeline_sender import PipelineSender
 from aivillage_observability.system_collector import SystemMetricsCollector
 
-__all__ = ["ObservabilitySystem", "SystemMetricsCollector", "monitored_operation", "timed_operation"]
+__all__ = [
+    "ObservabilitySystem",
+    "PipelinePhase",
+    "PipelineRun",
+    "PipelineSender",
+    "SystemMetricsCollector",
+    "monitored_operation",
+    "timed_operation",
+]

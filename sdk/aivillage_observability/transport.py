@@ -82,15 +82,15 @@ def pause(failures: int, asked_seconds: float | None, spread: float) -> float:
 
 
 class Connection:
-    """One kept-alive connection to the ingest door. Proxies of the environment are not used."""
+    """One kept-alive connection to an ingest door. Proxies of the environment are not used."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, path: str = PATH) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"The console's address must be http:// or https:// with a host, not {url!r}.")
         self._host, self._port = parts.hostname, parts.port
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._path = parts.path.rstrip("/") + PATH
+        self._path = parts.path.rstrip("/") + path
         self._headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
