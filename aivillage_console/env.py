@@ -114,6 +114,45 @@ class Config:
     )
     web_threads: int = setting("Blocking threads of the web process.", default=4)
 
+    # Security
+    brute_force_threshold: int = setting(
+        "Failed tries within 300 s that are remarkable; fewer make every count weigh more.", default=5, unit="tries"
+    )
+    sql_injection_sensitivity: float = setting(
+        "How readily texts are found to be attacks: those scored from 1 minus this are findings.",
+        default=0.7, unit="0 to 1",
+    )  # fmt: skip
+    rate_limit_multiplier: float = setting(
+        "Requests a minute that are usual, in halves of the documented bases: 4 allows twice as many.", default=2.0
+    )
+    behavior_analysis_enabled: bool = setting("Score odd hours, risky operations and volumes of data.", default=True)
+    security_finding_score: float = setting(
+        "Score from which something is kept as a finding.", default=0.3, unit="0 to 1"
+    )
+    security_alert_score: float = setting(
+        "Score from which a rule of the kind `security_event` alerts when it names none.", default=0.7, unit="0 to 1"
+    )
+    security_score_half_life_seconds: int = setting(
+        "Time in which the threat score of a user or an address halves.", default=3600, unit="seconds"
+    )
+    security_auto_block: bool = setting("Block the address of a critical finding.", default=True)
+    security_auto_block_seconds: int = setting("How long such a block lasts.", default=3600, unit="seconds")
+    security_block_seconds: int = setting(
+        "How long a person's block lasts unless said.", default=14_400, unit="seconds"
+    )
+    security_own_networks: list[str] = setting(
+        "Networks that are blocked only by force, besides loopback and the trusted proxies.",
+        default=[],
+        unit="CIDR list",
+    )
+    security_hash_labels: bool = setting(
+        "Put hashes of users and addresses, not themselves, into the labels of the security metrics.", default=False
+    )
+    security_retention_days: int = setting("Days events below high are kept.", default=90, unit="days")
+    security_high_retention_days: int = setting(
+        "Days high events are kept; critical ones are kept for ever.", default=365, unit="days"
+    )
+
     # Telling about itself
     debug: bool = setting("Django's debug pages; never on a reachable address.", default=False)
     role: str = setting("Name of this process in logs and in pg_stat_activity.", default="shell")
@@ -188,6 +227,16 @@ RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "web_threads": _POSITIVE,
     "worker_threads": _POSITIVE,
     "retention_days": _POSITIVE,
+    "brute_force_threshold": _POSITIVE,
+    "sql_injection_sensitivity": _SHARE,
+    "rate_limit_multiplier": ("a number above 0", lambda v: v > 0),
+    "security_finding_score": _SHARE,
+    "security_alert_score": _SHARE,
+    "security_score_half_life_seconds": _POSITIVE,
+    "security_auto_block_seconds": _POSITIVE,
+    "security_block_seconds": _POSITIVE,
+    "security_retention_days": _POSITIVE,
+    "security_high_retention_days": _POSITIVE,
     "sentry_traces_sample_rate": _SHARE,
     "sentry_profiles_sample_rate": _SHARE,
     "log_level": ("DEBUG, INFO, WARNING or ERROR", lambda v: v in ("DEBUG", "INFO", "WARNING", "ERROR")),

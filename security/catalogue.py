@@ -1,0 +1,70 @@
+"""The words of Security: bands, event types and detectors. No Django, no I/O."""
+
+from enum import StrEnum
+
+
+class Band(StrEnum):
+    """How bad a score is."""
+
+    CRITICAL = "critical"  # From 0.9: the address is blocked.
+    HIGH = "high"  # From 0.7: people are told.
+    MEDIUM = "medium"  # From 0.5.
+    LOW = "low"  # Below.
+
+
+BANDS: tuple[tuple[Band, float], ...] = (
+    (Band.CRITICAL, 0.9), (Band.HIGH, 0.7), (Band.MEDIUM, 0.5), (Band.LOW, 0.0),
+)  # fmt: skip
+
+
+class Signal(StrEnum):
+    """What an event counts as in the windows of the detectors."""
+
+    FAILURE = "failure"  # A try to sign in that failed.
+    SUCCESS = "success"  # A try that succeeded.
+    REQUEST = "request"  # Ordinary traffic, counted by the rate limit.
+    OTHER = "other"  # Neither: something somebody thought worth telling.
+
+
+class Detector(StrEnum):
+    """What finds."""
+
+    BRUTE_FORCE = "brute_force"
+    DISTRIBUTED = "distributed_brute_force"
+    SLOW_BRUTE_FORCE = "slow_brute_force"
+    SPRAYING = "password_spraying"
+    STUFFING = "credential_stuffing"
+    SQL_INJECTION = "sql_injection"
+    XSS = "xss"
+    TRAVERSAL = "path_traversal"
+    COMMAND = "command_injection"
+    RATE_LIMIT = "rate_limit"
+    BEHAVIOUR = "anomalous_behavior"
+    EXFILTRATION = "data_exfiltration"
+    TOOL_USE = "tool_use"
+    KIND = "event_kind"
+
+
+FAILURE_TYPES = frozenset({"auth_failure", "authentication_failure", "auth_error"})
+SUCCESS_TYPES = frozenset({"auth_success", "authentication_success"})
+REQUEST_TYPES = frozenset({"api_request", "rate_limit_violation"})
+KNOWN_TYPES = FAILURE_TYPES | SUCCESS_TYPES | REQUEST_TYPES | {
+    "sql_injection_attempt", "anomalous_behavior", "privilege_escalation", "high_risk_tool_usage", "suspicious_command",
+    "brute_force", "sql_injection", "rate_limiting", "authorization_failure", "suspicious_activity",
+    "data_access_violation", "configuration_change", "vulnerability_detected", "compliance_violation",
+    "malware_detected", "brute_force_attack", "xss_attempt", "password_spraying", "credential_stuffing",
+    "impossible_travel", "data_exfiltration", "path_traversal", "command_injection", "ssrf", "template_injection",
+}  # fmt: skip
+
+
+def signal_of(event_type: str, success: object = None) -> Signal:
+    """Return what an event counts as; `success` is what its details say about a try to sign in."""
+    if event_type in FAILURE_TYPES:
+        return Signal.FAILURE
+    if event_type in SUCCESS_TYPES:
+        return Signal.SUCCESS
+    if event_type in REQUEST_TYPES:
+        return Signal.REQUEST
+    if event_type.startswith(("auth", "login")) and isinstance(success, bool):
+        return Signal.SUCCESS if success else Signal.FAILURE
+    return Signal.OTHER

@@ -1,0 +1,33 @@
+"""What the console does by itself about a critical finding: it blocks the address, for a while."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+
+from aivillage_console.accounts.services import Actor
+from aivillage_observability.scoring import CRITICAL_FROM
+from security.models import Finding, SecurityEvent
+from security.services import blocks
+
+ACTOR = Actor.system("automatic response")
+
+
+def answer(found: Sequence[Finding], *, now: datetime) -> None:
+    """Block the addresses of critical findings and mark their events as dealt with.
+
+    On unless switched off: the block ends by itself after an hour, can be lifted, spares everybody on the allow list
+    and our own networks, and takes effect only where somebody put the middleware that pulls the list.
+    """
+    if not settings.CONFIG.security_auto_block:
+        return
+    worst: dict[str, Finding] = {}
+    for finding in found:
+        if finding.score >= CRITICAL_FROM and finding.source_ip:
+            known = worst.get(finding.source_ip)
+            worst[finding.source_ip] = finding if known is None or finding.score > known.score else known
+    # In one order everywhere, so that two workers wait for each other at most once and never in a circle.
+    blocked = [address for address in sorted(worst) if blocks.block_automatically(worst[address], ACTOR, now=now)]
+    dealt_with = {finding.event_id for finding in found if finding.source_ip in blocked}
+    if dealt_with:
+        SecurityEvent.objects.filter(pk__in=dealt_with).update(mitigated=True)
