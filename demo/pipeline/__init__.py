@@ -1,0 +1,1 @@
+"""A pipeline that truly merges, trains, quantises and compresses tiny models, small enough for a minute on one core."""
