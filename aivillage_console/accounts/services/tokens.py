@@ -12,7 +12,17 @@ from aivillage_console.accounts.services.audit import Actor, audit
 from aivillage_console.accounts.services.refusals import NotAllowed, Refused
 
 SCOPES_OF_KIND: dict[str, frozenset[str]] = {
-    TokenKind.INGEST: frozenset({Scope.INGEST_METRICS, Scope.INGEST_ALERTS, Scope.BACKFILL}),
+    TokenKind.INGEST: frozenset(
+        {
+            Scope.INGEST_METRICS,
+            Scope.INGEST_ALERTS,
+            Scope.INGEST_SECURITY,
+            Scope.INGEST_PIPELINES,
+            Scope.INGEST_HEALTH,
+            Scope.BACKFILL,
+            Scope.BLOCKS,
+        }
+    ),
     TokenKind.SCRAPE: frozenset({Scope.SCRAPE}),
     TokenKind.SERVICE: frozenset(Scope.values),
 }
