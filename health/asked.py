@@ -1,0 +1,55 @@
+"""The rule kind `component`: a component is unhealthy, or no better than partial."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerts.rules.kinds import AskedKind, Case
+from health.scoring import Score, component_scores, impacts
+from health.selectors import facts_at
+
+KEYS = frozenset({"status", "components"})
+STATUSES = {"unhealthy": ("unhealthy",), "partial": ("unhealthy", "partial")}
+MOST_NAMES = 100
+REMEMBERED = timedelta(days=1)
+
+
+def problems(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with a spec, by key."""
+    found = {}
+    if spec.get("status", "unhealthy") not in STATUSES:
+        found["status"] = "must be unhealthy, or partial for partial and worse"
+    names = spec.get("components", [])
+    good = isinstance(names, list) and len(names) <= MOST_NAMES and all(isinstance(name, str) for name in names)
+    if not good:
+        found["components"] = f"must be a list of at most {MOST_NAMES} names; empty means all components"
+    return found
+
+
+def ask(spec: Mapping[str, Any], _window_seconds: int, at: datetime) -> Sequence[Case]:
+    """Return the components for which the condition held at a time, by the results stored until then."""
+    bands, wanted = STATUSES[spec.get("status", "unhealthy")], set(spec.get("components") or ())
+    facts = facts_at(at, since=at - REMEMBERED)
+    scores, reach = component_scores(facts, None), impacts(facts)
+    return [
+        Case(
+            labels={"component": name}, value=round((score.value or 0.0) * 100, 1),
+            annotations={"band": score.band, "because": because(score),
+                         "impact": f"{reach[name].count} components depend on it ({reach[name].level})"},
+            evidence={"inputs": [{"name": one.name, "status": one.status, "weight": one.weight, "note": one.note}
+                                 for one in score.inputs]},
+        )
+        for name, score in scores.items() if score.band in bands and (not wanted or name in wanted)
+    ]  # fmt: skip
+
+
+def because(score: Score) -> str:
+    """Return what pulls a score down, in words."""
+    bad = [f"{one.name}: {one.note or one.status}" for one in score.inputs if one.value is not None and one.value < 1]
+    return "; ".join([*bad, *(limit.reason for limit in score.limits)])[:500]
+
+
+COMPONENT = AskedKind(
+    label="A component is unhealthy", keys=KEYS, problems=problems, ask=ask, over="the component is better",
+    threshold=lambda spec: 70.0 if spec.get("status") == "partial" else 30.0,
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""How results come in: from the console's own runs and from services that report."""
