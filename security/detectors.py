@@ -1,9 +1,10 @@
 """What the detectors make of one event and the windows around it. Pure: rows and clock are the caller's."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any
+from typing import Any, TypeGuard
 
 from aivillage_observability.scoring import (
     NOTHING,
@@ -94,6 +95,11 @@ class Poison(ValueError):
     """An event that must not be looked at further; the text says why."""
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell a number from everything else that JSON has, true and false included."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def windowed(facts: Facts, windows: Windows, tuning: Tuning) -> Iterator[Hit]:
     """Yield what the counts around the event say."""
     who = facts.user_id or facts.source_ip
@@ -164,7 +170,7 @@ def told(facts: Facts, windows: Windows, tuning: Tuning) -> Iterator[Hit]:
     if tuning.behaviour:
         yield Hit(Detector.BEHAVIOUR, score_behaviour(facts.details, zone=facts.zone), key)
         volume = facts.details.get("data_access_volume")
-        if windows.usual_mb is not None and isinstance(volume, int | float):
+        if windows.usual_mb is not None and is_number(volume):
             yield Hit(Detector.EXFILTRATION, score_exfiltration(volume, windows.usual_mb), key)
 
 

@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
 
 from aivillage_console.lib import clock, live
-from aivillage_observability.scoring import band
+from aivillage_observability.scoring import MEDIUM_FROM, band
 from alerts.measures import WORK
+from alerts.services import hurry
 from security import detectors, measures
 from security.detectors import Facts, Hit, Poison, Tuning, Windows
 from security.models import DetectorPulse, Finding, SecurityEvent
@@ -157,6 +158,8 @@ def _store(token: UUID, seen: Sequence[Seen], now: datetime) -> int:
     Finding.objects.bulk_create(found)
     if found:
         response.answer(found, now=now)
+    if any(finding.score >= MEDIUM_FROM for finding in found):
+        hurry("security_event")
     if kept:
         live.ring("security")
         transaction.on_commit(lambda: _counted(kept, found, now), robust=True)
