@@ -38,8 +38,9 @@ GOLDEN: list[tuple[str, str, str, dict[str, str], float | None]] = [
      None),
 ]  # fmt: skip
 NAV = [("Overview", "home", "home"), ("Alerts", "alerts:inbox", "bell"), ("Metrics", "metrics:explore", "chart"),
-       ("Setup", "setup", "plug")]  # fmt: skip
-TOPICS = ("alerts", "overview", "setup", "deliveries")
+       ("Security", "security:overview", "shield"),
+       ("Forge", "forge:runs", "forge"), ("Setup", "setup", "plug")]  # fmt: skip
+TOPICS = ("alerts", "overview", "setup", "deliveries", "forge", "security", "health")
 KEPT_SECONDS, MOST_KEPT = 10.0, 32
 SHORTENED = "Data begins at {0:%H:%M} UTC, so the last {1} are shown."
 TOO_OLD = ("Compare the sender's clock and unit (milliseconds) with ours; the door takes {0} back and {1} ahead. "

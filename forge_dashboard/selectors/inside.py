@@ -116,9 +116,10 @@ def _line(
 
 
 def log_tail(
-    viewer: Any, run: Run, *, after_id: int = 0, limit: int = 1_000, level: str = "", phase: str = ""
-) -> LogTail:
-    """Return the last lines, or those after an id; a level means at least as bad; one query."""
+    viewer: Any, run: Run, *, after_id: int = 0, before_id: int = 0, limit: int = 1_000, level: str = "",
+    phase: str = "",
+) -> LogTail:  # fmt: skip
+    """Return the last lines, those before an id, or those after one; a level means at least as bad; one query."""
     del viewer
     limit = max(1, min(limit, LONGEST_TAIL))
     rows = LogLine.objects.filter(run=run)
@@ -129,6 +130,7 @@ def log_tail(
     if after_id > 0:
         lines = list(rows.filter(pk__gt=after_id).order_by("pk")[:limit])
     else:
+        rows = rows.filter(pk__lt=before_id) if before_id > 0 else rows
         lines = list(rows.order_by("-pk")[:limit])[::-1]
     return LogTail(lines, lines[-1].pk if lines else after_id, run.log_dropped)
 

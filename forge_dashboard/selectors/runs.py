@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -158,7 +160,8 @@ def runs_page(
     if model:
         rows = rows.filter(model=model)
     for word in text.replace("\0", "").split()[:8]:
-        rows = rows.filter(Q(name__icontains=word) | Q(external_id__icontains=word) | Q(model__icontains=word))
+        fields = ("name", "external_id", "model", "owner", "tags")
+        rows = rows.filter(reduce(or_, (Q(**{f"{field}__icontains": word}) for field in fields)))
     rows = _after(rows, cursor) if cursor else rows
     found = list(rows.defer("facts", "history", "config").order_by("-created_at", "-id")[: limit + 1])
     shown = found[:limit]

@@ -19,9 +19,18 @@ class Threshold:
     op: str = ">"
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Where values are meant to lie, drawn as a soft fill with its name."""
+
+    low: float
+    high: float
+    name: str
+
+
 @dataclass(slots=True)
 class Chart:
-    """One chart; times are Unix seconds and a missing value is None."""
+    """One chart; times are Unix seconds (or, where the axis says so, steps) and a missing value is None."""
 
     id: str
     title: str
@@ -35,6 +44,10 @@ class Chart:
     hidden: int = 0
     y_max: float | None = None
     problem: str = ""
+    axis: str = "time"
+    band: Band | None = None
+    grows: bool = False
+    widest: float | None = None
 
     @property
     def empty(self) -> bool:
@@ -51,9 +64,11 @@ class Chart:
     def payload(self) -> dict[str, Any]:
         """Return what the script draws."""
         limit = {"value": self.threshold.value, "op": self.threshold.op} if self.threshold else None
+        band = {"low": self.band.low, "high": self.band.high, "name": self.band.name} if self.band else None
         return {
             "title": self.title, "unit": self.unit, "times": self.times, "series": self.series, "from": self.start,
             "to": self.end, "threshold": limit, "marks": self.marks, "y_zero": self._from_zero(), "y_max": self.y_max,
+            "axis": self.axis, "band": band, "grows": self.grows, "widest": self.widest,
         }  # fmt: skip
 
     def _from_zero(self) -> bool:

@@ -47,6 +47,27 @@
     return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone, hour12: false }).format(at * 1000);
   };
 
+  // An axis of steps counts; an axis of time is read by the clock.
+  const place = (payload, at, span) => (payload.axis === "step" ? prefixes(at, 1000, ["", "k", "M", "G"]) : clock(at, span));
+
+  const drawBand = (u, payload) => {
+    const { band } = payload;
+    if (!band) return;
+    const { ctx, bbox } = u;
+    const [top, bottom] = [u.valToPos(band.high, "y", true), u.valToPos(band.low, "y", true)];
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.fillStyle = faint(token("ok-solid"), 0.14);
+    ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+    ctx.fillStyle = token("ok-fg");
+    ctx.font = font().replace("11px", `${11 * devicePixelRatio}px`);
+    ctx.textAlign = "left";
+    ctx.textBaseline = "top";
+    ctx.fillText(band.name, bbox.left + 4 * devicePixelRatio, top + 2 * devicePixelRatio);
+    ctx.restore();
+  };
   const drawThreshold = (u, payload) => {
     const limit = payload.threshold;
     if (!limit) return;
@@ -109,7 +130,8 @@
     const { payload } = chart;
     const shown = payload.series.map((line, at) => ({ line, at })).filter(({ at }) => chart.plot.series[at + 1].show);
     const words = shown.slice(0, 4).map(({ line }) => `${line.name} ${format(line.values[index], payload.unit)}`);
-    return `${clock(payload.times[index], 600)} · ${words.join(" · ")}${shown.length > 4 ? " …" : ""}`;
+    const at = payload.axis === "step" ? `step ${payload.times[index].toLocaleString("en")}` : clock(payload.times[index], 600);
+    return `${at} · ${words.join(" · ")}${shown.length > 4 ? " …" : ""}`;
   };
 
   const limits = (payload) => (u, low, high) => {
@@ -117,6 +139,7 @@
     let bottom = low === null ? 0 : low;
     let top = high === null ? 1 : high;
     if (limit !== null) { bottom = Math.min(bottom, limit); top = Math.max(top, limit); }
+    if (payload.band) { bottom = Math.min(bottom, payload.band.low); top = Math.max(top, payload.band.high); }
     if (payload.y_zero) bottom = Math.min(0, bottom);
     if (payload.y_max) top = Math.max(top, payload.y_max);
     if (top === bottom) top = bottom + 1;
@@ -131,10 +154,10 @@
     const span = payload.times.length ? payload.times.at(-1) - payload.times[0] : 3600;
     return {
       width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [18, 12, 0, 0],
-      scales: { x: { time: true, range: () => [payload.from, payload.to] }, y: { range: limits(payload) } },
+      scales: { x: { time: payload.axis !== "step", range: () => [payload.from, payload.to] }, y: { range: limits(payload) } },
       cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false, setScale: false }, sync: { key: "page", setSeries: false, scales: ["x", null] } },
       axes: [
-        { ...axis, size: 24, space: 64, values: (u, ticks) => ticks.map((at) => clock(at, span)) },
+        { ...axis, size: 24, space: 64, values: (u, ticks) => ticks.map((at) => place(payload, at, span)) },
         { ...axis, size: 64, space: 28, gap: 4, ...(payload.unit.startsWith("bytes") ? { incrs: powers } : {}), values: (u, ticks) => ticks.map((value) => format(value, payload.unit)) },
       ],
       series: [{}, ...payload.series.map((line) => ({
@@ -142,6 +165,7 @@
         points: { show: false, size: 4 },
       }))],
       hooks: {
+        drawClear: [(u) => drawBand(u, payload)],
         draw: [(u) => { drawThreshold(u, payload); drawMarks(u, payload); drawLonely(u, payload); }],
         setSelect: [(u) => zoomTo(u, figure)],
         setCursor: [(u) => {
@@ -151,14 +175,16 @@
       },
     };
   };
-  // A point with gaps on both sides draws no line: show it as a dot, or it would vanish.
+  // A point with gaps on both sides draws no line: show it as a dot, or it would vanish. The newest point of a curve
+  // that still grows is a dot too, so that the eye finds it.
   const drawLonely = (u, payload) => {
     const { ctx } = u;
     payload.series.forEach((line, at) => {
       if (!u.series[at + 1].show) return;
       ctx.fillStyle = token(`series-${line.colour}`);
       line.values.forEach((value, index) => {
-        if (value === null || line.values[index - 1] != null || line.values[index + 1] != null) return;
+        const newest = payload.grows && index === line.values.length - 1;
+        if (value === null || (!newest && (line.values[index - 1] != null || line.values[index + 1] != null))) return;
         ctx.beginPath();
         ctx.arc(u.valToPos(payload.times[index], "x", true), u.valToPos(value, "y", true), 2 * devicePixelRatio, 0, 7);
         ctx.fill();
@@ -229,5 +255,25 @@
   document.addEventListener("ui:morphed", (event) => buildAll(event.target));
   document.addEventListener("htmx:afterSettle", () => buildAll());
   buildAll();
-  window.ui.charts = { token, format, all: charts };
+
+  // New points go to the end of a chart that is drawn already; nothing else of it is touched.
+  const extend = (figure, points) => {
+    const chart = charts.get($(".chart-plot", figure));
+    if (!chart || chart.payload.series.length !== 1) return false;
+    const { payload } = chart;
+    const values = payload.series[0].values;
+    for (const [at, value] of points) {
+      const last = payload.times.at(-1);
+      if (last !== undefined && at < last) continue;
+      if (at === last) { values[values.length - 1] = value; continue; }
+      if (payload.widest && last !== undefined && at - last > payload.widest) { payload.times.push((at + last) / 2); values.push(null); }
+      payload.times.push(at);
+      values.push(value);
+      if (value < 0) payload.y_zero = false;
+    }
+    payload.to = Math.max(payload.to, payload.times.at(-1));
+    chart.plot.setData(columns(payload));
+    return true;
+  };
+  window.ui.charts = { token, format, all: charts, extend };
 })();

@@ -7,6 +7,7 @@
   const seen = {};
   const renderedWith = JSON.parse(document.body.dataset.versions || "{}");
   const pending = new Map();
+  const ownWork = new Map();
   let socket = null;
   let lastBeat = 0;
   let retryMs = 500;
@@ -59,7 +60,13 @@
     if (count) announce(`${count} new rows are waiting.`);
   };
 
+  const answered = () => { if (!socketAlive() && !paused) setLink("polling"); };
+  const failed = (region, failure) => {
+    if (!socketAlive()) setLink("offline");
+    region.dispatchEvent(new CustomEvent("ui:failed", { bubbles: true, detail: String(failure) }));
+  };
   const refresh = async (region, force = false) => {
+    if (ownWork.has(region)) { region.dataset.at = Date.now(); await ownWork.get(region)(); return; }
     const url = new URL(region.dataset.fragment, location.href);
     const started = Date.now();
     region.dataset.at = started;
@@ -73,17 +80,16 @@
       const held = region.hasAttribute("data-hold") && !force ? holdNewRows(region, content.content) : 0;
       morph(region, content.content);
       if (region.hasAttribute("data-hold")) showPill(region, held);
-      if (!socketAlive() && !paused) setLink("polling");
+      answered();
     } catch (failure) {
-      if (!socketAlive()) setLink("offline");
-      region.dispatchEvent(new CustomEvent("ui:failed", { bubbles: true, detail: String(failure) }));
+      failed(region, failure);
     }
   };
 
-  // At most one fetch a second and region, however many messages came.
+  // At most one fetch a second and region (or in its own pace), however many messages came.
   const schedule = (region) => {
     if (paused || pending.has(region)) return;
-    const wait = Math.max(0, 1000 - (Date.now() - Number(region.dataset.at || 0)));
+    const wait = Math.max(0, Number(region.dataset.pace || 1000) - (Date.now() - Number(region.dataset.at || 0)));
     pending.set(region, setTimeout(() => { pending.delete(region); if (region.isConnected) refresh(region); }, wait));
   };
   const regions = (topic) => $$("[data-live]").filter((region) => !topic || region.dataset.live.split(" ").includes(topic));
@@ -166,5 +172,5 @@
   if (root.dataset.lite !== "on") connect();
   setInterval(watch, 1000);
   window.ui.refreshRegion = refresh;
-  window.ui.live = { regions, schedule };
+  window.ui.live = { regions, schedule, morph, answered, failed, refreshWith: (region, work) => ownWork.set(region, work) };
 })();

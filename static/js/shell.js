@@ -213,9 +213,10 @@
   // ---- Single keys. They are off while typing, and the help dialog can switch them off for good (WCAG 2.1.4).
   const typing = (node) => node.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName) && !/^(checkbox|radio|button)$/.test(node.type));
   const shortcutsOn = () => !document.cookie.includes("shortcuts=off");
-  const chords = { o: "/", a: "/alerts/", m: "/explore/metrics/", s: "/setup/" };
+  const chords = { o: "/", a: "/alerts/", m: "/explore/metrics/", s: "/setup/", f: "/forge/" };
   const handlers = new Map();
   const onKey = (key, handler) => handlers.set(key, [...(handlers.get(key) || []), handler]);
+  const onKeyFirst = (key, handler) => handlers.set(key, [handler, ...(handlers.get(key) || [])]);
   let chord = 0;
   onKey("/", () => { const search = $("[data-search]"); if (search) { search.focus(); search.select(); } else openDialog("palette"); return true; });
   onKey("?", () => { openDialog("help"); return true; });
@@ -274,5 +275,5 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready); else ready();
   document.addEventListener("ui:morphed", () => { refreshTimes(); showCount(); });
   document.addEventListener("ui:link", showCount);
-  window.ui = { $, $$, announce, toast, onKey, openDialog, typing, ago };
+  window.ui = { $, $$, announce, toast, onKey, onKeyFirst, openDialog, typing, ago };
 })();

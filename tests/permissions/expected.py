@@ -59,13 +59,17 @@ RESPONDERS = ("00111", set())
 for path in (
     "/", "/setup/", "/alerts/", "/alerts/counter/", "/alerts/<int:alert_id>/", "/notifications/", "/styleguide/",
     "/explore/metrics/", "/explore/metrics/csv/", "/explore/metrics/complete/",
+    "/security/", "/security/findings/", "/security/events/<int:event_id>/", "/security/blocks/",
+    "/forge/", "/forge/runs/<uuid:run_id>/", "/forge/runs/<uuid:run_id>/pulse/",
 ):  # fmt: skip
     EXPECTED[("GET", path)] = PEOPLE
 for path in (
     "/alerts/bulk/", "/alerts/<int:alert_id>/<slug:action>/", "/alerts/messages/<int:notification_id>/retry/",
-    "/setup/test/<uuid:channel_id>/",
+    "/setup/test/<uuid:channel_id>/", "/security/blocks/add/", "/security/blocks/<uuid:block_id>/lift/",
 ):  # fmt: skip
     EXPECTED[("POST", path)] = RESPONDERS
+for path in ("/security/allowed/add/", "/security/allowed/<uuid:entry_id>/remove/"):
+    EXPECTED[("POST", path)] = ("00011", set())
 EXPECTED[("POST", "/setup/token/")] = ("00001", set())
 for path in ("query", "query_range", "labels", "label/<str:name>/values", "series", "metadata", "status/buildinfo"):
     EXPECTED[("GET", f"/api/v1/{path}")] = QUERY
@@ -78,3 +82,13 @@ EXPECTED[("GET", "/-/status")] = PEOPLE
 EXPECTED[("POST", "/api/v2/alerts")] = ("00000", {"ingest:alerts"})
 # Open to loopback, where the test client sits; other addresses need a scrape token.
 EXPECTED[("GET", "/metrics")] = PUBLIC
+for noun in ("security-events", "findings", "blocks", "allow-list"):
+    EXPECTED[("GET", f"{API}{noun}/")] = READ
+    EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
+for path in ("blocks/", "blocks/<pk>/lift/", "blocks/<pk>/extend/"):
+    EXPECTED[("POST", f"{API}{path}")] = RESPOND
+for path in ("allow-list/", "allow-list/<pk>/remove/"):
+    EXPECTED[("POST", f"{API}{path}")] = WRITE
+EXPECTED[("GET", f"{API}blocks/preview/")] = READ
+for form in ("active", "nginx", "fail2ban"):
+    EXPECTED[("GET", f"{API}blocks/{form}/")] = ("01111", {"blocks"})

@@ -23,6 +23,9 @@ STATES = {
     "snoozed": ("silenced", "i-bell-off"), "stale": ("stale", "i-clock"), "flapping": ("pending", "i-zigzag"),
     "due": ("pending", "i-hourglass"), "done": ("ok", "i-check"), "failed": ("critical", "i-cross"),
     "cancelled": ("stale", "i-cross"),
+    "running": ("low", "i-play"), "queued": ("pending", "i-hourglass"), "paused": ("medium", "i-pause"),
+    "succeeded": ("ok", "i-check"), "stalled": ("high", "i-zigzag"), "skipped": ("stale", "i-skip"),
+    "passed": ("ok", "i-check"), "blocked": ("unknown", "i-lock"),
 }  # fmt: skip
 BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
 COUNTS = ["", "k", "M", "G", "T"]
