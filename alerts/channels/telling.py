@@ -1,0 +1,162 @@
+"""What a message says, in the same words for every channel, before each dresses it in its own form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from alerts.channels.message import Letter
+
+# Shape first, colour second: nobody has to tell the colours apart.
+GLYPHS = {"critical": "⬢", "high": "▲", "medium": "◆", "low": "●"}
+COLOURS = {"critical": "#870F2F", "high": "#AD5407", "medium": "#C58708", "low": "#477EF3"}
+OVER_GLYPH, OVER_COLOUR = "✓", "#3F7E6D"
+UNKNOWN_GLYPH, UNKNOWN_COLOUR = "▢", "#794C9C"
+LABELS = 20
+LONG = 1500
+SHORT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A message, taken apart; every text is plain, bounded and without control characters."""
+
+    title: str  # [HIGH] name
+    name: str
+    severity: str
+    glyph: str
+    colour: str
+    headline: str  # What changed, as one sentence.
+    summary: str
+    description: str
+    impact: str
+    steps: str  # What to do.
+    facts: Sequence[tuple[str, str]]
+    links: Sequence[tuple[str, str]]
+    labels: Mapping[str, str]
+    folded: Sequence[str]  # The alerts a storm summary speaks of.
+    over: bool
+
+
+def clip(text: object, limit: int) -> str:
+    """Return a text of at most so many characters, in which only line ends are left of what controls a terminal."""
+    plain = "".join(
+        letter if letter == "\n" or letter.isprintable() else " " for letter in str(text or "").replace("\r", "")
+    ).strip()
+    return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
+
+
+def line(text: object, limit: int = SHORT) -> str:
+    """Return a text as one line."""
+    return " ".join(clip(text, limit).split())
+
+
+def web_url(text: object) -> str:
+    """Return an address people may be sent to, or an empty text: data must not bring a link of another kind."""
+    address = str(text or "")
+    if len(address) > 2000 or any(not 32 < ord(letter) < 127 or letter in "<>\"'`|\\" for letter in address):
+        return ""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return address if parts.scheme in ("http", "https") and parts.hostname else ""
+
+
+def moment(text: object) -> str:
+    """Return an ISO time as people read it, with its zone."""
+    at = moment_of(text)
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+
+
+def moment_of(text: object) -> datetime | None:
+    """Return an ISO time, or None."""
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def number(value: object) -> str:
+    """Return a number as people write it."""
+    return f"{value:,.6g}" if isinstance(value, int | float) else ""
+
+
+def lasting(began: object, ended: object) -> str:
+    """Return how long something lasted, in its two largest units."""
+    first, last = moment_of(began), moment_of(ended)
+    if first is None or last is None or last < first:
+        return ""
+    seconds = int((last - first).total_seconds())
+    parts = [(seconds // 86_400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    said = [f"{count} {unit}" for count, unit in parts if count]
+    return " ".join(said[:2]) or "0 s"
+
+
+def story_of(letter: Letter) -> Story:
+    """Return what a message says."""
+    payload = letter.payload
+    notes = payload.get("annotations") or {}
+    severity = line(payload.get("severity"), 20).lower() or "unknown"
+    name = line(payload.get("alert_name"), SHORT) or "Alert"
+    return Story(
+        title=f"[{severity.upper()}] {name}", name=name, severity=severity,
+        glyph=OVER_GLYPH if letter.over else GLYPHS.get(severity, UNKNOWN_GLYPH),
+        colour=OVER_COLOUR if letter.over else COLOURS.get(severity, UNKNOWN_COLOUR),
+        headline=line(_headline(letter), 300), summary=line(payload.get("summary"), 500),
+        description=clip(payload.get("description"), LONG), impact=clip(notes.get("impact"), LONG),
+        steps=clip(notes.get("runbook"), LONG), facts=_facts(letter), links=_links(letter),
+        labels={line(name, 100): line(value, SHORT) for name, value in _first(payload.get("labels"))},
+        folded=[line(f"#{one.get('alert_id')} {one.get('severity')}: {one.get('alert_name')}", SHORT)
+                for one in payload.get("alerts") or []],
+        over=letter.over,
+    )  # fmt: skip
+
+
+def _first(labels: object) -> list[tuple[str, Any]]:
+    return sorted(labels.items())[:LABELS] if isinstance(labels, dict) else []
+
+
+def _headline(letter: Letter) -> str:
+    payload = letter.payload
+    if letter.kind == "test":
+        return "This is a test: nothing is wrong."
+    if letter.kind == "summary":
+        return "More alerts fired at once than are told one by one."
+    if letter.over:
+        took = lasting(payload.get("started_at"), payload.get("resolved_at"))
+        because = payload.get("resolved_because") or "recovered"
+        return f"Resolved{f' after {took}' if took else ''}: {because}"
+    if letter.kind == "repeat":
+        return f"Still firing and not acknowledged: step {letter.step} of the policy"
+    return "Firing again" if letter.facts.get("repeat_no") else "Firing"
+
+
+def _facts(letter: Letter) -> list[tuple[str, str]]:
+    payload, facts = letter.payload, letter.facts
+    labels = payload.get("labels") if isinstance(payload.get("labels"), dict) else {}
+    found = [
+        ("Severity", line(payload.get("severity"), 20)),
+        ("Value", number(payload.get("metric_value"))),
+        ("Threshold", number(payload.get("threshold"))),
+        ("Since", moment(payload.get("started_at") or payload.get("timestamp"))),
+        ("Ended", moment(payload.get("resolved_at")) if letter.over else ""),
+        ("Component", line((labels or {}).get("component"), 100)),
+        ("Owner", line(facts.get("owner"), 100)),
+        ("Next escalation", moment(facts.get("next_step_at"))),
+        ("Fired this week", f"{facts['fired_this_week']}×" if facts.get("fired_this_week") else ""),
+    ]
+    return [(name, value) for name, value in found if value]
+
+
+def _links(letter: Letter) -> list[tuple[str, str]]:
+    alert, notes = web_url(letter.payload.get("url")), letter.payload.get("annotations") or {}
+    found = [
+        ("Acknowledge" if not letter.over else "Open the alert", alert),
+        ("Evidence", f"{alert}#h-evidence" if alert else ""),
+        ("Runbook", web_url(letter.payload.get("runbook_url") or notes.get("runbook_url"))),
+        ("Console", "" if alert else web_url(letter.facts.get("console_url"))),
+    ]
+    return [(name, address) for name, address in found if address]
