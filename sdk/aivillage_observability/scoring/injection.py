@@ -1,9 +1,15 @@
 """`score_injection`: one text, four answers."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aivillage_observability.scoring.history import floor_reason, historical_score
-from aivillage_observability.scoring.score import NOTHING, Reason, Score
+from aivillage_observability.scoring.decoding import focus, readings
+from aivillage_observability.scoring.history import floor_reason
+from aivillage_observability.scoring.paths import path_reasons
+from aivillage_observability.scoring.score import LISTED_FROM, NOTHING, Reason, Score
+from aivillage_observability.scoring.shell import command_reasons
+from aivillage_observability.scoring.sql import sql_reasons
+from aivillage_observability.scoring.xss import xss_reasons
 
 TEXT_CHARS_MAX = 64 * 1024
 
@@ -38,8 +44,23 @@ class Injection:
 def score_injection(text: str) -> Injection:
     """Score one value that came from outside; beyond 64 Ki characters it is read to there."""
     read = text[:TEXT_CHARS_MAX]
-    value = historical_score(read)
-    if not value:
-        return Injection()
-    reason = floor_reason(read, 0.0) or Reason("historical_floor", "", 0.0)
-    return Injection(sqli=Score(value, (reason,)))
+    ways = readings(focus(read))
+    found = {
+        "sqli": _highest(sql_reasons, ways),
+        "xss": _highest(xss_reasons, ways),
+        "traversal": _highest(path_reasons, ways),
+        "command": _highest(command_reasons, ways),
+    }
+    leader = max(found, key=lambda name: found[name].value)
+    found[leader] = _floored(found[leader], read)
+    return Injection(**found)
+
+
+def _floored(score: Score, text: str) -> Score:
+    """Lift what is an attack to the score the original gave it; innocent text has no floor."""
+    reason = floor_reason(text, score.value) if score.value >= LISTED_FROM else None
+    return Score.of((*score.reasons, reason)) if reason is not None else score
+
+
+def _highest(reasons_of: Callable[[str], list[Reason]], ways: Sequence[str]) -> Score:
+    return max((Score.of(reasons_of(way)) for way in ways), key=lambda score: score.value)
