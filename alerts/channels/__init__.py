@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from types import ModuleType
 
-from alerts.channels import email, webhook
+from alerts.channels import email, slack, webhook
 from alerts.channels.message import ChannelError, Known, Letter, Sent
 from alerts.engine.bucket import Rate
 
 CHANNELS: Mapping[str, ModuleType] = {
     "webhook": webhook,
     "email": email,
+    "slack": slack,
 }
 
 

@@ -22,8 +22,6 @@ def problems(config: Mapping[str, Any], secret: str = "") -> dict[str, str]:
     if not is_mailbox(sender):
         found["from"] = "The mail needs a sender, such as console@example.org."
     found |= _recipient_problems(config.get("to_emails", []))
-    if config.get("username") and not secret:
-        found["secret"] = "A user name needs its password."  # noqa: S105
     if secret and not config.get("username"):
         found["username"] = "A password needs its user name."
     if any(letter in secret for letter in "\r\n\x00"):

@@ -80,8 +80,10 @@ def send(letter: Letter) -> Sent:
     recipients = recipients_of(letter)
     if not recipients:
         raise ChannelError("neither the step nor the channel names anybody to write to", permanent=True)
-    mail = mail_of(letter, recipients).as_bytes()
     config = letter.config
+    if config.get("username") and not letter.secret:
+        raise ChannelError("the password of the SMTP user is not set: an admin enters it", permanent=True)
+    mail = mail_of(letter, recipients).as_bytes()
     client = _Client(config)
     with _until(client, TOTAL_SECONDS - (time.monotonic() - began)), _told_as_channel_errors():
         client.open(int(config.get("smtp_port", DEFAULT_PORT)), str(config.get("username") or ""), letter.secret)

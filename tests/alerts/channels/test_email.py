@@ -180,6 +180,12 @@ def test_a_wrong_password_is_a_no_for_good() -> None:
     assert (refusal.value.permanent, refusal.value.status) == (True, 535)
 
 
+def test_a_user_without_a_password_is_not_tried(smtp: SmtpServer) -> None:
+    with pytest.raises(ChannelError, match="an admin enters it"):
+        email.send(letter(smtp, config_of(smtp, username="console")))
+    assert smtp.received == []
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "0x7f000001"])
 def test_a_private_mail_server_is_not_called_unless_allowed(settings: Any, host: str) -> None:
     settings.CONFIG = replace(settings.CONFIG, outbound_allowed=[])
@@ -261,7 +267,7 @@ def test_the_test_button_sends_a_mail(smtp: SmtpServer) -> None:
         ({"from": "nobody"}, "from"),
         ({"to_emails": ["x"]}, "to_emails"),
         ({"to_emails": "a@example.org"}, "to_emails"),
-        ({"username": "u"}, "secret"),
+        ({"username": 1}, "username"),
         ({"color": "red"}, "color"),
     ],
 )

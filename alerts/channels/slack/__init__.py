@@ -1,0 +1,23 @@
+"""Slack: a bot that keeps one message an alert up to date, or an incoming webhook that can only add."""
+
+from alerts.channels.slack.form import address, problems
+from alerts.channels.slack.send import TOTAL_SECONDS, send
+from alerts.engine.bucket import Rate
+
+LABEL = "Slack"
+SECRET_LABEL = "Bot token (xoxb-…), or the address of an incoming webhook"  # noqa: S105
+CONFIG_HELP = '{"channel": "C0123456789"} with a bot token; {} with an incoming webhook'
+KEEPS_LINKS = True
+RATE = Rate(per_minute=60, burst=2)
+
+__all__ = [
+    "CONFIG_HELP",
+    "KEEPS_LINKS",
+    "LABEL",
+    "RATE",
+    "SECRET_LABEL",
+    "TOTAL_SECONDS",
+    "address",
+    "problems",
+    "send",
+]
