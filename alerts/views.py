@@ -20,6 +20,7 @@ from aivillage_console.lib import clock
 from alerts import selectors
 from alerts.engine.states import Severity
 from alerts.models import Alert
+from alerts.rules.kinds import ASKED_KINDS
 from alerts.services import actions
 from alerts.services.channels import notification_replay
 from metrics import selectors as metrics
@@ -212,12 +213,19 @@ def _why(alert: Alert) -> dict[str, Any]:
             "at": evidence.get("evaluated_at"), "samples": len(evidence.get("values") or [])}  # fmt: skip
 
 
+def _evidence_template(alert: Alert) -> str:
+    kind = ASKED_KINDS.get(alert.rule.kind) if alert.rule and alert.rule.kind in ASKED_KINDS.slots else None
+    return kind.evidence_template if kind and alert.evidence else ""
+
+
 def _detail_context(request: HttpRequest, alert: Alert) -> dict[str, Any]:
     now = clock.now()
-    chart, missing = _evidence(alert, now)
+    template = _evidence_template(alert)
+    chart, missing = (None, "") if template else _evidence(alert, now)
     why = _why(alert)
     return {
-        "alert": alert, "chart": chart, "missing": missing, "bands": _bands(alert, chart, now), "now": now,
+        "alert": alert, "evidence_template": template, "evidence": alert.evidence,
+        "chart": chart, "missing": missing, "bands": _bands(alert, chart, now), "now": now,
         "events": selectors.events_of(alert, limit=100), "deliveries": selectors.notifications_of(alert, limit=50),
         "step": _next_step(alert), "query": why["query"], "why": why, "unit": why["unit"],
         "labels": ordered_labels(alert), "episodes": selectors.episodes_before(alert), "can_act": _may_respond(request),

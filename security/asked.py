@@ -146,5 +146,5 @@ def _description(shown: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -
 
 KIND = AskedKind(
     label="Security event", keys=KEYS, problems=problems, ask=ask, threshold=least_score,
-    over="nothing more was found within its window",
+    over="nothing more was found within its window", evidence_template="security/_alert_evidence.html",
 )  # fmt: skip

@@ -49,6 +49,7 @@ class AskedKind:
     ask: Callable[[Mapping[str, Any], int, datetime], Sequence[Case]]
     threshold: Callable[[Mapping[str, Any]], float | None] = lambda _spec: None
     over: str = "no longer true"
+    evidence_template: str = ""  # Draws the evidence of an alert, from `evidence` alone: its rows may be gone.
 
 
 ASKED_KINDS: Registry[AskedKind] = Registry(

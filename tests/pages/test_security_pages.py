@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from security import pictures
+from alerts.models import Alert, Rule, RuleGroup
+from security import asked, pictures
 from security.models import AllowEntry, Block, Finding, SecurityEvent
 
 HOSTILE = "<script>alert(1)</script>"
@@ -127,3 +128,21 @@ def test_bars_are_stacked_and_small_counts_stay_visible() -> None:
 def test_heat_has_four_levels_and_draws_every_count_above_zero() -> None:
     assert [level for level, _ in pictures.heat([0, 1, 100], 100)] == [1, 4]
     assert pictures.heat([0, 0], 0) == []
+
+
+def test_an_alert_of_a_finding_shows_it_with_its_reasons_and_leads_to_the_block(person: Any, finding: Finding) -> None:
+    now = datetime.now(UTC)
+    group = RuleGroup.objects.create(name="of the test", due_at=now)
+    rule = Rule.objects.create(group=group, name="Attack", kind="security_event", spec={"min_score": 0.7})
+    case = asked.ask(rule.spec, 300, now)[0]
+    alert = Alert.objects.create(
+        fingerprint="a" * 64, name="Attack", rule=rule, state="firing", severity=case.severity, value=case.value,
+        labels=dict(case.labels), annotations=dict(case.annotations), evidence=dict(case.evidence), started_at=now,
+        updated_at=now,
+    )  # fmt: skip
+    body = person("viewer").get(f"/alerts/{alert.pk}/").content.decode()
+    assert [word in body for word in ("a condition that is always true", "Block 203.0.113.9…", HOSTILE)] == [
+        True,
+        True,
+        False,
+    ]
