@@ -52,8 +52,8 @@ class Run(models.Model):
     facts = models.JSONField(default=dict, editable=False)
     history = models.JSONField(default=list, editable=False)
     event_count = models.PositiveIntegerField(default=0)
-    curve_count = models.PositiveIntegerField(default=0)
-    log_count = models.PositiveIntegerField(default=0)
+    thing_count = models.PositiveIntegerField(default=0, help_text="Artifacts, gates and checkpoints told of.")
+    log_count = models.PositiveIntegerField(default=0, help_text="Log lines kept.")
     log_dropped = models.PositiveIntegerField(default=0, help_text="Oldest log lines that made room for newer ones.")
 
     class Meta:

@@ -7,22 +7,11 @@ from typing import Any
 import pytest
 
 from aivillage_console.accounts.models import Source
-from aivillage_console.lib import clock
 from forge_dashboard import curves as points_of
 from forge_dashboard import selectors
 from forge_dashboard.models import Artifact, Curve, CurveChunk, GateResult, LogLine, PhaseRun, Run
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def now() -> datetime:
-    return clock.now()
-
-
-@pytest.fixture
-def source() -> Source:
-    return Source.objects.create(name="trainer")
 
 
 def make_run(source: Source, number: int, now: datetime, **fields: Any) -> Run:
