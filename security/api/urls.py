@@ -1,5 +1,14 @@
 """Addresses of the REST API of Security, below /api/console/v1/."""
 
-from django.urls import URLPattern
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from security.api.blocks import AllowViewSet, BlockViewSet
+from security.api.events import FindingViewSet, SecurityEventViewSet
+
+router = SimpleRouter()
+router.register("security-events", SecurityEventViewSet, basename="api-security-event")
+router.register("findings", FindingViewSet, basename="api-finding")
+router.register("blocks", BlockViewSet, basename="api-block")
+router.register("allow-list", AllowViewSet, basename="api-allow")
+
+urlpatterns = router.urls

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin import site
@@ -11,8 +11,22 @@ from django.db.models import Model
 from aivillage_console.accounts import services
 from aivillage_console.accounts.models import ApiToken, AuditEntry, Source, Team, User
 from aivillage_console.lib import clock
-from alerts.models import Alert, AlertEvent, Channel, DeliveryAttempt, Notification, Policy, Rule, RuleGroup
+from alerts.models import (
+    Alert,
+    AlertEvent,
+    Channel,
+    DeliveryAttempt,
+    InboundHook,
+    Link,
+    Notification,
+    Policy,
+    Rule,
+    RuleGroup,
+    WebhookIn,
+)
+from health.models import Check, Component
 from metrics.models import Metric
+from security.models import AllowEntry, Block, DetectorPulse, EnforcerPull, Finding, SecurityEvent
 
 SYSTEM = services.Actor.system("test")
 HOOK = {"url": "https://93.184.216.34/hook"}
@@ -26,6 +40,7 @@ class Objects:
     group: RuleGroup
     channel: Channel
     policy: Policy
+    hook: InboundHook
     alert: Alert
     notification: Notification
     token: ApiToken
@@ -33,14 +48,21 @@ class Objects:
     user: User
     team: Team
     entry: AuditEntry
+    check: Check
+    event: SecurityEvent
+    finding: Finding
+    block: Block
+    allowed: AllowEntry
 
     def of(self, path: str) -> Any:
         """Return the id of the object that this path speaks of."""
         nouns = {
             "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
-            "/policies/": self.policy, "/notifications/": self.notification, "/messages/": self.notification,
-            "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source, "/users/": self.user,
-            "/audit/": self.entry,
+            "/policies/": self.policy, "/components/": self.check.component, "/checks/": self.check,
+            "/health/": self.check.component, "/notifications/": self.notification, "/messages/": self.notification,
+            "/hooks/": self.hook, "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source,
+            "/users/": self.user, "/audit/": self.entry, "/security-events/": self.event, "/security/events/": self.event,
+            "/findings/": self.finding, "/blocks/": self.block, "/allow-list/": self.allowed, "/allowed/": self.allowed,
         }  # fmt: skip
         return next(obj.pk for noun, obj in nouns.items() if noun in path)
 
@@ -70,12 +92,49 @@ def one_of_each() -> Objects:
     source, user = services.source_named("api"), User.objects.create_user("bob@example.org", None)
     Metric.objects.create(name="up")
     services.audit(SYSTEM, "test.begin", user, now=now)
+    event, finding, block, allowed = _of_security(source, now)
     return Objects(
-        rule=rule, group=RuleGroup.objects.create(name="empty", due_at=now), channel=channel,
-        policy=Policy.objects.create(name="night"), alert=alert, notification=notification,
+        event=event, finding=finding, block=block, allowed=allowed, rule=rule,
+        group=RuleGroup.objects.create(name="empty", due_at=now), channel=channel,
+        policy=Policy.objects.create(name="night"), hook=hook_of(channel), alert=alert, notification=notification,
         token=services.token_issue(name="ci", kind="service", scopes=["admin"], actor=SYSTEM, now=now)[0],
         source=source, user=user, team=Team.objects.create(name="night shift"), entry=AuditEntry.objects.all()[0],
+        check=_of_health(now),
     )  # fmt: skip
+
+
+def _of_security(source: Source, now: datetime) -> tuple[SecurityEvent, Finding, Block, AllowEntry]:
+    event = SecurityEvent.objects.create(
+        source=source, at=now, received_at=now, due_at=now, detected_at=now, event_type="auth_failure",
+        signal="failure", source_ip="192.0.2.7", threat_score=1.0, band="critical",
+    )  # fmt: skip
+    finding = Finding.objects.create(
+        event=event, detector="brute_force", score=1.0, band="critical", at=now, found_at=now, event_type="auth_failure"
+    )
+    block = Block.objects.create(
+        scope="ip", value="192.0.2.7", reason="brute force", created_by="test", created_at=now, changed_at=now,
+        expires_at=now + timedelta(hours=4), finding=finding,
+    )  # fmt: skip
+    allowed = AllowEntry.objects.create(
+        scope="cidr", value="198.51.100.0/24", reason="office", created_by="test", created_at=now
+    )
+    DetectorPulse.objects.create(name="detect", at=now, hand="celery")
+    EnforcerPull.objects.create(name="edge-1", version=1, etag="e", first_at=now, pulled_at=now)
+    return event, finding, block, allowed
+
+
+def hook_of(channel: Channel) -> InboundHook:
+    """Return a webhook that has been called."""
+    hook, now = InboundHook.objects.create(name="gh"), clock.now()
+    Link.objects.create(alert=Alert.objects.all()[0], channel=channel, external_id="octocat/hello#1")
+    WebhookIn.objects.create(hook=hook, delivery_id="1", event="ping", received_at=now, due_at=now, state="done")
+    return hook
+
+
+def _of_health(now: datetime) -> Check:
+    config = {"name": "console.memory"}
+    component = Component.objects.create(name="api")
+    return Check.objects.create(component=component, name="memory", kind="callable", config=config, due_at=now)
 
 
 def bodies(made: Objects) -> dict[str, dict[str, Any]]:
@@ -86,10 +145,18 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         "rules/": {**rule, "severity": "low"}, "rules/<pk>/": {"for_seconds": 60},
         "rule-groups/": {"name": "mine", "interval_seconds": 15}, "rule-groups/<pk>/": {"interval_seconds": 30},
         "channels/": {"name": "other", "type": "webhook", "config": HOOK}, "channels/<pk>/": {"name": "renamed"},
+        "hooks/": {"name": "gh2"}, "hooks/<pk>/": {"allowed_users": ["octocat"]},
+        "components/": {"name": "hyperrag"}, "components/<pk>/": {"owner": "eva"}, "checks/<pk>/": {"weight": 2},
+        "checks/": {"component": str(made.check.component_id), "name": "port", "kind": "tcp",
+                    "config": {"host": "example.org", "port": 443}},
         "policies/": {"name": "day"}, "policies/<pk>/": {"name": "renamed"},
         "alerts/<pk>/acknowledge/": act, "alerts/<pk>/resolve/": act, "alerts/<pk>/note/": act,
         "alerts/<pk>/assign/": {**act, "assignee": str(made.user.pk)},
         "tokens/": {"name": "cd", "kind": "service", "scopes": ["admin"]}, "sources/": {"name": "web"},
+        "blocks/": {"scope": "ip", "value": "192.0.2.8", "reason": "scans"},
+        "blocks/<pk>/lift/": {"reason": "a mistake"}, "blocks/<pk>/extend/": {"reason": "goes on", "seconds": 3600},
+        "allow-list/": {"scope": "cidr", "value": "203.0.113.0/24", "reason": "our scanner"},
+        "allow-list/<pk>/remove/": {"reason": "moved out"},
         "users/": {"email": "carol@example.org"}, "users/<pk>/": {"name": "Bob"},
     }  # fmt: skip
 

@@ -40,7 +40,8 @@ def methods(pattern: URLPattern) -> list[str]:
 
 def callable_path(path: str) -> str:
     """Return the path with ids that no object has."""
-    number = any(noun in path for noun in ("/alerts/", "/notifications/", "/audit/"))
+    numbered = ("/alerts/", "/notifications/", "/audit/", "/security-events/", "/findings/")
+    number = any(noun in path for noun in numbered)
     path = path.replace("<slug:kind>", "metrics")
     path = re.sub(r"<int:\w+>", "999999999", path)
     path = re.sub(r"<uuid:\w+>", UNKNOWN_UUID, path)
