@@ -1,5 +1,5 @@
 # `make run` and `make test` need nothing installed first. See README.md.
-.PHONY: run test check fmt bench docs browser lock clean
+.PHONY: run demo test check fmt bench docs browser lock clean
 PY = .venv/bin/python
 
 .venv/.run-ready: pyproject.toml requirements.lock bin/bootstrap
@@ -10,6 +10,9 @@ PY = .venv/bin/python
 
 run: .venv/.run-ready
 	@exec $(PY) -m aivillage_console.dev
+
+demo: .venv/.run-ready
+	@bin/demo $(ARGS)
 
 test: .venv/.dev-ready check
 	@bin/run_tests

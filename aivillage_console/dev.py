@@ -23,7 +23,7 @@ from aivillage_console.supervision import Role, Supervisor, say
 QUEUES = "detect,evaluate,escalate,dispatch,sync,maintain"
 READY_SECONDS = 60.0
 # What `manage.py` in another shell must know of a run to act on it: also the address its links begin with.
-NEIGHBOURS = ("SECRET_KEY_FILE", "PROMETHEUS_MULTIPROC_DIR", "PUBLIC_URL", "WEB_PORT", "SOCKETS_PORT")
+NEIGHBOURS = ("SECRET_KEY_FILE", "PROMETHEUS_MULTIPROC_DIR", "PUBLIC_URL", "WEB_PORT", "SOCKETS_PORT", "BIND_ADDRESS")
 
 
 @dataclass
@@ -105,6 +105,10 @@ def role_environment(stage: Stage) -> dict[str, str]:
     }
     if not config.secret_key:
         known["SECRET_KEY_FILE"] = str(key_file)
+    known.setdefault("DEMO_ENABLED", "true")
+    if not known.get("OUTBOUND_ALLOWED"):
+        # Nothing listens there but the demo's receivers (docs/decisions/0006-demo-on-loopback.md).
+        known["OUTBOUND_ALLOWED"] = ",".join(f"127.0.0.1/32:{port}" for port in config.demo_ports)
     return known
 
 

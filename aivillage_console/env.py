@@ -15,6 +15,8 @@ from environ import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_ENV_NAME = "local.env"
+# Below the ports systems give away by themselves: 14000 to 14002 beside the usual web port.
+DEMO_PORTS, DEMO_SPREAD = 10_000, 20_000
 
 
 class BadSetting(SystemExit):
@@ -153,6 +155,12 @@ class Config:
         "Days high events are kept; critical ones are kept for ever.", default=365, unit="days"
     )
 
+    # The demo
+    demo_enabled: bool = setting(
+        "Offer the demo run on Setup; `make run` does, and lets channels reach the demo's receivers on loopback.",
+        default=False,
+    )
+
     # Telling about itself
     debug: bool = setting("Django's debug pages; never on a reachable address.", default=False)
     role: str = setting("Name of this process in logs and in pg_stat_activity.", default="shell")
@@ -184,6 +192,12 @@ class Config:
         public = urlsplit(self.public_url)
         scheme = "wss" if public.scheme == "https" else "ws"
         return f"{scheme}://{public.hostname}:{self.sockets_port}"
+
+    @property
+    def demo_ports(self) -> tuple[int, int, int]:
+        """Ports of loopback at which the demo's chat, mail and issue receivers listen; apart for each web port."""
+        first = DEMO_PORTS + self.web_port * 3 % DEMO_SPREAD
+        return first, first + 1, first + 2
 
     @property
     def state_path(self) -> Path:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_GET, require_POST
 
+from aivillage_console import demonstration
 from aivillage_console.accounts import selectors as account_selectors
 from aivillage_console.accounts.models import Role, Scope, TokenKind
 from aivillage_console.accounts.permissions import role_required
@@ -24,6 +25,8 @@ from aivillage_console.lib.durations import format_seconds
 from alerts import selectors as alert_selectors
 from alerts.models import Alert
 from alerts.services.channels import channel_test
+from forge_dashboard import selectors as forge_selectors
+from forge_dashboard.views.runs import shown as shown_run
 from metrics import selectors as metrics
 from metrics.maths.charting import Chart, Threshold, merged
 from metrics.promql.types import QueryError
@@ -38,7 +41,7 @@ GOLDEN: list[tuple[str, str, str, dict[str, str], float | None]] = [
      None),
 ]  # fmt: skip
 NAV = [("Overview", "home", "home"), ("Alerts", "alerts:inbox", "bell"), ("Metrics", "metrics:explore", "chart"),
-       ("Security", "security:overview", "shield"),
+       ("Security", "security:overview", "shield"), ("Health", "health:overview", "pulse"),
        ("Forge", "forge:runs", "forge"), ("Setup", "setup", "plug")]  # fmt: skip
 TOPICS = ("alerts", "overview", "setup", "deliveries", "forge", "security", "health")
 KEPT_SECONDS, MOST_KEPT = 10.0, 32
@@ -156,6 +159,10 @@ def _side_context(now: datetime) -> dict[str, Any]:
     return {"ingest": metrics.ingest_status(now=now), "changes": list(changes)}
 
 
+def _forge_context(request: HttpRequest, now: datetime) -> dict[str, Any]:
+    return {"runs": [shown_run(row) for row in forge_selectors.active_rows(request.user, now=now)]}
+
+
 @require_GET
 @role_required(Role.VIEWER)
 def home(request: HttpRequest) -> HttpResponse:
@@ -163,13 +170,15 @@ def home(request: HttpRequest) -> HttpResponse:
     fragment = request.GET.get("fragment")
     if fragment == "charts":
         return render(request, "home/_charts.html", _pictures(request, clock.now()))
+    if fragment == "forge":
+        return render(request, "home/_forge.html", _forge_context(request, clock.now()))
     context = _verdict_context(request)
     if fragment == "status":
         return render(request, "home/_status.html", context)
     context |= _side_context(context["now"])
     if fragment == "side":
         return render(request, "home/_side.html", context)
-    context |= _pictures(request, context["now"])
+    context |= _pictures(request, context["now"]) | _forge_context(request, context["now"])
     context["no_data"] = all(chart.empty and not chart.problem for chart in context["charts"])
     return render(request, "home/overview.html", context)
 
@@ -190,6 +199,8 @@ def _setup_context(request: HttpRequest) -> dict[str, Any]:
         "alerts_seen": alert_selectors.ready_made_seen(), "base": request.build_absolute_uri("/").rstrip("/"),
         "may_token": request.user.is_authenticated and request.user.has_role(Role.ADMIN),
         "may_test": request.user.is_authenticated and request.user.has_role(Role.RESPONDER),
+        "demo_offered": settings.CONFIG.demo_enabled,
+        "demo": demonstration.last_run(settings.CONFIG) if settings.CONFIG.demo_enabled else None,
     }  # fmt: skip
 
 
@@ -197,7 +208,7 @@ def _setup_context(request: HttpRequest) -> dict[str, Any]:
 @role_required(Role.VIEWER)
 def setup(request: HttpRequest) -> HttpResponse:
     """Lead from nothing to the first data, and show what the doors refuse."""
-    parts = {"lights": "home/_lights.html", "rejections": "home/_rejections.html"}
+    parts = {"lights": "home/_lights.html", "rejections": "home/_rejections.html", "demo": "home/_demo.html"}
     template = parts.get(request.GET.get("fragment", ""), "home/setup.html")
     return render(request, template, _setup_context(request))
 
@@ -222,6 +233,21 @@ def setup_token(request: HttpRequest) -> HttpResponseBase:
     except Refused as refusal:
         return render(request, "home/setup.html", context | {"refusal": str(refusal)}, status=422)
     return render(request, "home/setup.html", context | {"token": plain, "source": source})
+
+
+@require_POST
+@role_required(Role.ADMIN)
+def setup_demo(request: HttpRequest) -> HttpResponseBase:
+    """Start the demo run on this machine."""
+    if not settings.CONFIG.demo_enabled:
+        raise Http404
+    try:
+        demonstration.start(settings.CONFIG, actor=_actor(request), now=clock.now())
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "The demo run begins; what it does is said here.")
+    return redirect(f"{reverse('setup')}#demo")
 
 
 @require_POST

@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("setup/", home.setup, name="setup"),
     path("setup/token/", home.setup_token, name="setup-token"),
+    path("setup/demo/", home.setup_demo, name="setup-demo"),
     path("setup/test/<uuid:channel_id>/", home.setup_test, name="setup-test"),
     path("alerts/", include(("alerts.page_urls", "alerts"))),
     path("notifications/", notifications, name="notifications"),

@@ -27,7 +27,7 @@ EXPECTED: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("POST", "/settings/password/"): PEOPLE,
 }
 API = "/api/console/v1/"
-for noun in ("rules", "rule-groups", "channels", "policies"):
+for noun in ("rules", "rule-groups", "channels", "policies", "hooks"):
     EXPECTED[("GET", f"{API}{noun}/")] = READ
     EXPECTED[("POST", f"{API}{noun}/")] = WRITE
     EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
@@ -42,6 +42,19 @@ EXPECTED[("GET", f"{API}alerts/<pk>/events/")] = READ
 EXPECTED[("GET", f"{API}notifications/<pk>/attempts/")] = READ
 EXPECTED[("POST", f"{API}notifications/<pk>/retry/")] = RESPOND
 EXPECTED[("POST", f"{API}channels/<pk>/test/")] = RESPOND
+EXPECTED[("GET", f"{API}hooks/<pk>/deliveries/")] = READ
+for noun in ("components", "checks"):
+    EXPECTED[("GET", f"{API}{noun}/")] = READ
+    EXPECTED[("POST", f"{API}{noun}/")] = WRITE
+    EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
+    EXPECTED[("PATCH", f"{API}{noun}/<pk>/")] = WRITE
+    EXPECTED[("DELETE", f"{API}{noun}/<pk>/")] = WRITE
+EXPECTED[("GET", f"{API}components/<pk>/health/")] = READ
+EXPECTED[("GET", f"{API}checks/<pk>/results/")] = READ
+EXPECTED[("POST", f"{API}checks/<pk>/run/")] = RESPOND
+for tail in ("", "report/", "report.json", "report.md", "<uuid:component_id>/"):
+    EXPECTED[("GET", f"/health/{tail}")] = ("01111", set())
+EXPECTED[("POST", "/health/checks/<uuid:check_id>/run/")] = ("00111", set())
 for noun in ("tokens", "sources", "users"):
     EXPECTED[("GET", f"{API}{noun}/")] = ADMIN
     EXPECTED[("POST", f"{API}{noun}/")] = ADMIN
@@ -70,7 +83,8 @@ for path in (
     EXPECTED[("POST", path)] = RESPONDERS
 for path in ("/security/allowed/add/", "/security/allowed/<uuid:entry_id>/remove/"):
     EXPECTED[("POST", path)] = ("00011", set())
-EXPECTED[("POST", "/setup/token/")] = ("00001", set())
+for path in ("/setup/token/", "/setup/demo/"):
+    EXPECTED[("POST", path)] = ("00001", set())
 for path in ("query", "query_range", "labels", "label/<str:name>/values", "series", "metadata", "status/buildinfo"):
     EXPECTED[("GET", f"/api/v1/{path}")] = QUERY
 EXPECTED[("GET", "/api/v1/status/<path:rest>")] = PUBLIC
@@ -80,6 +94,8 @@ for path in ("/-/healthy", "/-/ready"):
     EXPECTED[("GET", path)] = PUBLIC
 EXPECTED[("GET", "/-/status")] = PEOPLE
 EXPECTED[("POST", "/api/v2/alerts")] = ("00000", {"ingest:alerts"})
+# Asks for no caller of ours but for a signature over the body, and says 404 where there is nothing to sign for.
+EXPECTED[("POST", "/hooks/github/<uuid:hook_id>/")] = PUBLIC
 # Open to loopback, where the test client sits; other addresses need a scrape token.
 EXPECTED[("GET", "/metrics")] = PUBLIC
 for noun in ("security-events", "findings", "blocks", "allow-list"):
