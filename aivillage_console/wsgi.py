@@ -1,8 +1,8 @@
 """WSGI entry: pages and API through the full middleware, ingest past nearly all of it.
 
 Every middleware costs an ingest request about as much as storing its rows, so the doors that machines push to are
-switched to a handler with an empty middleware list before the normal one is reached. Those doors are tokens only: no
-session, no cookie, no page.
+switched to a handler with an empty middleware list before the normal one is reached. Those doors are tokens or
+signatures only: no session, no cookie, no page.
 """
 
 import os
@@ -18,7 +18,7 @@ from aivillage_console.embedded import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
 
-INGEST_PATHS = ("/api/v1/ingest/", "/api/v1/write", "/metrics/job/")
+INGEST_PATHS = ("/api/v1/ingest/", "/api/v1/write", "/metrics/job/", "/hooks/")
 
 
 class IngestHandler(WSGIHandler):

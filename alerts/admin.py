@@ -20,18 +20,21 @@ from alerts.models import (
     Channel,
     DeliveryAttempt,
     Escalation,
+    InboundHook,
     Notification,
     Policy,
     PolicyStep,
     Rule,
     RuleGroup,
     RuleState,
+    WebhookIn,
 )
 from alerts.models.rules import RuleKind
 from alerts.rules.kinds import ASKED_KINDS
 from alerts.rules.validation import LONGEST_EXPRESSION, rule_problems
 from alerts.services import configuration
 
+LONGEST_SHOWN = 20_000
 CODE = {"class": "code", "rows": 4, "cols": 80, "spellcheck": "false"}
 
 
@@ -191,6 +194,71 @@ class ChannelAdmin(ConfiguredAdmin):
         """Save through the service."""
         secret = form.cleaned_data["secret"] or None
         configuration.channel_save(obj, actor=actor_of(request), now=clock.now(), secret=secret)
+
+
+class HookForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An address receivers call; the secret is typed in and never shown."""
+
+    secret = forms.CharField(
+        required=False,
+        min_length=configuration.SHORTEST_HOOK_SECRET,
+        max_length=500,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="The same as at GitHub. Empty keeps the stored one; without any, the address answers 404.",
+    )
+
+    class Meta:
+        model = InboundHook
+        fields = ("name", "type", "channel", "login", "allowed_users", "enabled")
+        widgets: ClassVar = {"allowed_users": forms.Textarea(attrs=CODE)}
+
+    def clean(self) -> dict[str, Any]:
+        """Add what the checks of the allowed users and the channel find."""
+        cleaned = super().clean() or {}
+        for field, text in configuration.hook_problems(
+            cleaned.get("type", ""), cleaned.get("channel"), cleaned.get("allowed_users")
+        ).items():
+            self.add_error(field, text)
+        return cleaned
+
+
+@admin.register(InboundHook)
+class InboundHookAdmin(ConfiguredAdmin):
+    """Addresses receivers call; they hold secrets, so only admins change them here."""
+
+    change_role = Role.ADMIN
+    form = HookForm
+    list_display = ("name", "type", "channel", "enabled", "secret_hint", "address")
+    list_select_related = ("channel",)
+    readonly_fields = ("address",)
+    search_fields = ("name",)
+
+    @admin.display(description="Address")
+    def address(self, hook: InboundHook) -> str:
+        """Show what to enter at GitHub."""
+        return "" if hook._state.adding else hook.url
+
+    def save_model(self, request: HttpRequest, obj: InboundHook, form: Any, change: bool) -> None:
+        """Save through the service."""
+        secret = form.cleaned_data["secret"] or None
+        configuration.hook_save(obj, actor=actor_of(request), now=clock.now(), secret=secret)
+
+
+@admin.register(WebhookIn)
+class WebhookInAdmin(ReadOnlyAdmin):
+    """Messages receivers sent, and what came of each."""
+
+    list_display = ("id", "hook", "event", "state", "received_at", "attempts", "outcome")
+    list_filter = ("state", "event", "hook")
+    list_select_related = ("hook",)
+    search_fields = ("delivery_id", "outcome")
+    exclude = ("body",)
+    readonly_fields = ("text",)
+
+    @admin.display(description="Body")
+    def text(self, row: WebhookIn) -> str:
+        """Show the beginning of the message."""
+        return bytes(row.body)[:LONGEST_SHOWN].decode("utf-8", "replace")
 
 
 class StepInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -29,6 +29,13 @@ def dispatch() -> None:
         doorbell.ring_now("dispatch")
 
 
+@app.task(name="alerts.tasks.sync")
+def sync() -> None:
+    """Do to alerts what people did at their receivers."""
+    if services.sync_due(hand=HAND):
+        doorbell.ring_now("sync")
+
+
 @app.task(name="alerts.tasks.maintain")
 def maintain() -> None:
     """End alerts whose sender fell silent, and move finished messages out of the way."""

@@ -48,6 +48,11 @@ def may_watch(user: User, topic: str) -> bool:
     return known and user.has_role(Role.VIEWER)
 
 
+def active_user(email: str) -> User | None:
+    """Return the person of an address, unless they are disabled."""
+    return User.objects.filter(email=email.lower(), disabled_at=None).first()
+
+
 def tokens_of(viewer: User | ApiToken) -> QuerySet[ApiToken]:
     """Return all tokens for who manages them, else a person's own."""
     tokens = ApiToken.objects.select_related("source", "owner")

@@ -18,12 +18,12 @@ from rest_framework.response import Response
 
 from aivillage_console.accounts.models import Role, Scope
 from aivillage_console.accounts.permissions import EditorGate, allowed
-from aivillage_console.accounts.rest import ByName, ConsoleViewSet
+from aivillage_console.accounts.rest import ByName, ConsoleViewSet, Pages
 from aivillage_console.lib import clock
 from aivillage_console.lib.problem import Conflict
 from alerts import services
 from alerts.api import serializers as shapes
-from alerts.models import Channel, Policy, Rule, RuleGroup
+from alerts.models import Channel, InboundHook, Policy, Rule, RuleGroup
 from alerts.services import configuration
 
 
@@ -123,6 +123,29 @@ class ChannelViewSet(ConfiguredViewSet):
         channel: Channel = self.get_object()
         owed = services.channel_test(channel_id=channel.pk, actor=self.actor, now=clock.now())
         return Response(shapes.NotificationSerializer(owed).data, status=202)
+
+
+@extend_schema(tags=["hooks"])
+class InboundHookViewSet(ConfiguredViewSet):
+    """Addresses receivers call, such as GitHub when an issue is closed; admins set their secrets."""
+
+    queryset = InboundHook.objects.all()
+    serializer_class = shapes.InboundHookSerializer
+    filterset_fields: ClassVar[list[str]] = ["type", "enabled"]
+    apart = ("secret",)
+
+    def store(self, obj: InboundHook, *, version: int | None, **apart: Any) -> InboundHook:
+        """Save an address; a secret needs an admin."""
+        if "secret" in apart and not allowed(self.request, role=Role.ADMIN, scope=Scope.ADMIN):
+            raise exceptions.PermissionDenied("Only an admin sets a secret.")
+        return configuration.hook_save(obj, actor=self.actor, now=clock.now(), version=version, **apart)
+
+    @extend_schema(responses=shapes.WebhookInSerializer(many=True))
+    @action(detail=True, filterset_fields=None, pagination_class=Pages)
+    def deliveries(self, request: Request, pk: str) -> Response:
+        """List what came in, newest first, and what came of it."""
+        rows = self.paginate_queryset(self.get_object().deliveries.defer("body").order_by("-id"))
+        return self.get_paginated_response(shapes.WebhookInSerializer(rows, many=True).data)
 
 
 @extend_schema(tags=["policies"])

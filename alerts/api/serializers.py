@@ -7,7 +7,20 @@ from rest_framework import serializers
 
 from aivillage_console.accounts.models import User
 from aivillage_console.accounts.rest import StrictSerializer
-from alerts.models import Alert, AlertEvent, Channel, DeliveryAttempt, Notification, Policy, PolicyStep, Rule, RuleGroup
+from alerts.engine.issues import MOST_ALLOWED
+from alerts.models import (
+    Alert,
+    AlertEvent,
+    Channel,
+    DeliveryAttempt,
+    InboundHook,
+    Notification,
+    Policy,
+    PolicyStep,
+    Rule,
+    RuleGroup,
+    WebhookIn,
+)
 
 
 class AlertSerializer(serializers.ModelSerializer[Alert]):
@@ -128,6 +141,41 @@ class ChannelSerializer(_Configured):
         read_only_fields = (
             "id", "disabled_because", "breaker_state", "breaker_until", "version", "created_at", "updated_at",
         )  # fmt: skip
+
+
+class InboundHookSerializer(_Configured):
+    """An address receivers call; the secret can be set, and only its last four characters are shown."""
+
+    secret = serializers.CharField(
+        write_only=True, required=False, allow_blank=True, max_length=500,
+        help_text="The same as at the sender, at least 16 characters. Empty removes it: the address then answers 404.",
+    )  # fmt: skip
+    secret_hint = serializers.CharField(read_only=True)
+    url = serializers.CharField(read_only=True, help_text="What to enter at the sender.")
+    allowed_users = serializers.ListField(
+        child=serializers.CharField(max_length=400), required=False, max_length=MOST_ALLOWED,
+        help_text='Whose comments are obeyed: "octocat", or "octocat=alice@example.org" who then can be assigned.',
+    )  # fmt: skip
+
+    class Meta:
+        model = InboundHook
+        fields = (
+            "id", "name", "type", "channel", "login", "allowed_users", "enabled", "secret", "secret_hint", "url",
+            "version", "created_at", "updated_at", "expected_version",
+        )  # fmt: skip
+        read_only_fields = ("id", "version", "created_at", "updated_at")
+
+
+class WebhookInSerializer(serializers.ModelSerializer[WebhookIn]):
+    """A message that came in, and what came of it."""
+
+    class Meta:
+        model = WebhookIn
+        fields = (
+            "id", "hook", "delivery_id", "event", "state", "received_at", "processed_at", "attempts", "outcome",
+            "last_error",
+        )  # fmt: skip
+        read_only_fields = fields
 
 
 class PolicyStepSerializer(StrictSerializer, serializers.ModelSerializer[PolicyStep]):

@@ -3,7 +3,7 @@
 from rest_framework.routers import SimpleRouter
 
 from alerts.api.alerts import AlertViewSet, NotificationViewSet
-from alerts.api.configured import ChannelViewSet, PolicyViewSet, RuleGroupViewSet, RuleViewSet
+from alerts.api.configured import ChannelViewSet, InboundHookViewSet, PolicyViewSet, RuleGroupViewSet, RuleViewSet
 
 router = SimpleRouter()
 router.register("alerts", AlertViewSet, basename="api-alert")
@@ -11,6 +11,7 @@ router.register("notifications", NotificationViewSet, basename="api-notification
 router.register("rules", RuleViewSet, basename="api-rule")
 router.register("rule-groups", RuleGroupViewSet, basename="api-rule-group")
 router.register("channels", ChannelViewSet, basename="api-channel")
+router.register("hooks", InboundHookViewSet, basename="api-hook")
 router.register("policies", PolicyViewSet, basename="api-policy")
 
 urlpatterns = router.urls

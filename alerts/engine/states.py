@@ -72,3 +72,11 @@ class AttemptOutcome(StrEnum):
     REFUSED = "refused"  # The receiver answered no: nothing was delivered.
     UNREACHABLE = "unreachable"  # No connection: nothing was delivered.
     UNKNOWN = "unknown"  # Cut off after sending: it may have arrived.
+
+
+class WebhookState(StrEnum):
+    """Where one message that came in stands."""
+
+    DUE = "due"  # Stored, not dealt with.
+    DONE = "done"  # Dealt with: `outcome` says what came of it.
+    QUARANTINED = "quarantined"  # Given up after several tries, with the reason in `last_error`.

@@ -3,6 +3,7 @@
 from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
 from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
+from alerts.models.inbound import InboundHook, WebhookIn
 from alerts.models.rules import Rule, RuleGroup, RuleKind, RuleState
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "DeliveryAttempt",
     "Escalation",
     "Heartbeat",
+    "InboundHook",
     "Link",
     "Notification",
     "NotificationHistory",
@@ -21,4 +23,5 @@ __all__ = [
     "RuleGroup",
     "RuleKind",
     "RuleState",
+    "WebhookIn",
 ]

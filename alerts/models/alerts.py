@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.functions import Upper
 
 from alerts.engine.states import AlertState, Severity
 from alerts.models.columns import choices, only
@@ -114,11 +115,16 @@ class Link(models.Model):
     channel = models.ForeignKey("alerts.Channel", on_delete=models.CASCADE, related_name="links")
     external_id = models.CharField(max_length=255)
     url = models.URLField(max_length=1000, blank=True)
+    settled_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="The receiver's time of the last change it told us of."
+    )
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["alert", "channel", "external_id"], name="link_once"),
         ]
+        # Repositories are found whatever the letter case somebody typed.
+        indexes: ClassVar = [models.Index(Upper("external_id"), name="link_external_id")]
 
     def __str__(self) -> str:
         return self.external_id

@@ -17,11 +17,15 @@ from alerts.services.dispatch import dispatch_due
 from alerts.services.escalate import escalate_due
 from alerts.services.evaluate import evaluate_due
 from alerts.services.hurrying import hurry
+from alerts.services.inbound import Delivery, Kept, webhook_keep
 from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
 from alerts.services.retention import retain
+from alerts.services.sync import sync_due
 
 __all__ = [
+    "Delivery",
     "Incoming",
+    "Kept",
     "StaleVersion",
     "alert_acknowledge",
     "alert_assign",
@@ -41,4 +45,6 @@ __all__ = [
     "observe",
     "resolve_timed_out",
     "retain",
+    "sync_due",
+    "webhook_keep",
 ]

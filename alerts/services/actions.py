@@ -45,8 +45,10 @@ def _act(alert_id: int, version: int, actor: Actor, kind: str, reason: str, now:
         change(alert)
         alert.version, alert.updated_at = alert.version + 1, now
         alert.save()
-        event(alert, kind=kind, now=now, actor=actor, reason=reason)
-        audit(actor, f"alert.{kind}", alert, before=before, after={**_seen_by(alert), "reason": reason}, now=now)
+        origin = {"via": actor.via} if actor.via else {}
+        event(alert, kind=kind, now=now, actor=actor, reason=reason, **origin)
+        after = {**_seen_by(alert), "reason": reason, **origin}
+        audit(actor, f"alert.{kind}", alert, before=before, after=after, now=now)
         ring_alert(alert)
     return alert
 

@@ -7,9 +7,9 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from alerts.engine.episodes import Seen
-from alerts.engine.states import AlertState, NotificationKind, NotificationState, Severity
+from alerts.engine.states import AlertState, NotificationKind, NotificationState, Severity, WebhookState
 from alerts.measures import OVERDUE, QUEUE_DEPTH
-from alerts.models import Alert, Channel, Escalation, Heartbeat, Notification, RuleGroup
+from alerts.models import Alert, Channel, Escalation, Heartbeat, Notification, RuleGroup, WebhookIn
 from alerts.pipeline import Observation
 from alerts.services import owed, pace
 from alerts.services.decide import observe
@@ -142,6 +142,18 @@ def _ruleless(now: datetime) -> int:
     return 0
 
 
+def _late_webhooks(now: datetime) -> int:
+    """Count messages that came in a minute ago and have not been dealt with."""
+    late = now - timedelta(seconds=STUCK_SECONDS)
+    return WebhookIn.objects.filter(state=WebhookState.DUE.value, received_at__lt=late).count()
+
+
+def _poison(now: datetime) -> int:
+    """Count messages given up within a day; whoever sent one can have it tried again by sending it again."""
+    since = now - timedelta(days=1)
+    return WebhookIn.objects.filter(state=WebhookState.QUARANTINED.value, processed_at__gt=since).count()
+
+
 CHECKS: Mapping[str, Callable[[datetime], int]] = {
     "alerts_nobody_was_told_of": _unrouted,
     "messages_stuck": _stuck,
@@ -152,6 +164,8 @@ CHECKS: Mapping[str, Callable[[datetime], int]] = {
     "resolves_missing": _unresolved,
     "rule_groups_late": _late_groups,
     "alerts_without_rule": _ruleless,
+    "webhooks_late": _late_webhooks,
+    "webhooks_given_up": _poison,
 }
 
 
@@ -181,4 +195,5 @@ def _working_again(now: datetime) -> None:
 def _measure(now: datetime) -> None:
     QUEUE_DEPTH.labels(queue="dispatch").set(Notification.objects.filter(state="due", due_at__lte=now).count())
     QUEUE_DEPTH.labels(queue="escalate").set(Escalation.objects.filter(state="active", due_at__lte=now).count())
+    QUEUE_DEPTH.labels(queue="sync").set(WebhookIn.objects.filter(state="due", due_at__lte=now).count())
     QUEUE_DEPTH.labels(queue="evaluate").set(RuleGroup.objects.filter(enabled=True, due_at__lte=now).count())

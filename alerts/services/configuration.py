@@ -13,7 +13,8 @@ from django.db import models, transaction
 from aivillage_console.accounts.services import Actor, audit
 from aivillage_console.lib import live
 from alerts.channels import CHANNELS
-from alerts.models import Channel, Policy, PolicyStep, Rule, RuleGroup
+from alerts.engine.issues import allowed_problem
+from alerts.models import Channel, InboundHook, Policy, PolicyStep, Rule, RuleGroup
 from alerts.rules.validation import rule_problems
 
 OWN_FIELDS = {
@@ -24,7 +25,11 @@ OWN_FIELDS = {
     ),
     Channel: ("name", "type", "config", "filters", "enabled", "is_fallback", "rate_per_minute"),
     Policy: ("name", "position", "triggers", "enabled", "is_default"),
+    InboundHook: ("name", "type", "channel_id", "login", "allowed_users", "enabled"),
 }  # fmt: skip
+
+
+SHORTEST_HOOK_SECRET = 16
 
 
 class Invalid(ValueError):
@@ -150,6 +155,30 @@ def channel_save(
     return channel
 
 
+def hook_problems(kind: str, channel: Channel | None, allowed_users: object) -> dict[str, str]:
+    """Return what is wrong with an address for what receivers send back, by field."""
+    found = {"allowed_users": allowed_problem(allowed_users)}
+    if channel is not None and channel.type != kind:
+        found["channel"] = f"This is a channel of the type {channel.type}, not {kind}."
+    return {field: text for field, text in found.items() if text}
+
+
+@transaction.atomic
+def hook_save(
+    hook: InboundHook, *, actor: Actor, now: datetime, secret: str | None = None, version: int | None = None
+) -> InboundHook:
+    """Store an address for what receivers send back; None keeps the secret, an empty text removes it."""
+    stored = _stored(hook, version)
+    problems = hook_problems(hook.type, hook.channel, hook.allowed_users)
+    if secret and len(secret) < SHORTEST_HOOK_SECRET:
+        problems["secret"] = f"A secret has at least {SHORTEST_HOOK_SECRET} characters."
+    _checked(hook, problems)
+    if secret is not None:
+        hook.seal(secret)
+    _saved(hook, stored, actor=actor, now=now, also=["secret_sealed"], secret_changed=secret is not None)
+    return hook
+
+
 def _steps_stored(policy: Policy, steps: Sequence[Mapping[str, Any]]) -> None:
     policy.steps.all().delete()
     for position, step in enumerate(steps):
@@ -188,7 +217,7 @@ def policy_save(
 
 @transaction.atomic
 def configured_delete(obj: models.Model, *, actor: Actor, now: datetime) -> None:
-    """Delete a rule, group, channel or policy."""
+    """Delete a rule, group, channel, policy or webhook."""
     before, identity = described(obj), str(obj.pk)
     name = obj._meta.model_name or ""
     obj.delete()

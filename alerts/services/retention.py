@@ -8,6 +8,7 @@ from django.forms.models import model_to_dict
 from orjson import dumps, loads
 
 from alerts.models import Alert, AlertEvent, DeliveryAttempt, Notification, NotificationHistory
+from alerts.services.inbound import webhooks_retain
 
 HISTORY_DAYS = 7
 ALERT_DAYS = 30
@@ -16,6 +17,7 @@ BATCH = 500
 
 def retain(*, now: datetime, batch: int = BATCH) -> dict[str, int]:
     """Carry out one batch of each; return how many rows moved and were dropped."""
+    webhooks_retain(now=now)
     return {"moved": _to_history(now, batch), "dropped": _drop_alerts(now, batch)}
 
 

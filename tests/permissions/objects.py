@@ -61,8 +61,9 @@ class Objects:
             "/policies/": self.policy, "/components/": self.check.component, "/checks/": self.check,
             "/health/": self.check.component, "/notifications/": self.notification, "/messages/": self.notification,
             "/hooks/": self.hook, "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source,
-            "/users/": self.user, "/audit/": self.entry, "/security-events/": self.event, "/security/events/": self.event,
-            "/findings/": self.finding, "/blocks/": self.block, "/allow-list/": self.allowed, "/allowed/": self.allowed,
+            "/users/": self.user, "/audit/": self.entry, "/security-events/": self.event,
+            "/security/events/": self.event, "/findings/": self.finding, "/blocks/": self.block,
+            "/allow-list/": self.allowed, "/allowed/": self.allowed,
         }  # fmt: skip
         return next(obj.pk for noun, obj in nouns.items() if noun in path)
 

@@ -34,6 +34,7 @@ def test_every_answer_carries_the_security_headers(client_of: Callable[..., Clie
 def test_an_unsafe_request_with_a_cookie_and_no_csrf_token_is_refused(client_of: Callable[..., Client]) -> None:
     client = client_of("admin", enforce_csrf_checks=True)
     for method, path in EXPECTED:
-        if method != "GET" and EXPECTED[(method, path)][0] != "00000":
+        # Nobody's cookie counts at a webhook: it asks for a signature.
+        if method != "GET" and EXPECTED[(method, path)][0] != "00000" and not path.startswith("/hooks/"):
             answer = client.generic(method, callable_path(path), data="{}", content_type="application/json")
             assert answer.status_code == 403, (method, path)

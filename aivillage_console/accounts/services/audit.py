@@ -21,14 +21,15 @@ SEAL_BATCH = 2000
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something: a person, a token or the console itself."""
+    """Who does something: a person, a token, the console itself, or somebody at GitHub."""
 
-    kind: Literal["user", "token", "system"]
+    kind: Literal["user", "token", "system", "github"]
     id: str = ""
     label: str = ""
     ip: str | None = None
     role: str = ""
     scopes: frozenset[str] = field(default_factory=frozenset)
+    via: str = ""  # The message by which somebody who is not here asked for it.
 
     @classmethod
     def of_user(cls, user: User, ip: str | None = None) -> "Actor":

@@ -12,7 +12,7 @@ SENTENCES = {
     "user.password_set": "new password set for {target}", "channel.test": "test message sent",
     "notification.replay": "message to {target} sent again", "alert.note": "alert #{id} noted",
 }  # fmt: skip
-NOUNS = {"rulegroup": "rule group", "apitoken": "token"}
+NOUNS = {"rulegroup": "rule group", "apitoken": "token", "inboundhook": "webhook"}
 VERBS = {"create": "created", "update": "changed", "delete": "deleted", "disable": "disabled", "enable": "enabled"}
 
 

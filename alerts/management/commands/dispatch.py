@@ -1,4 +1,4 @@
-"""`manage.py dispatch`: rings for escalation and delivery, sweeps what nobody took, and audits."""
+"""`manage.py dispatch`: rings for escalation and messages out and in, sweeps what nobody took, and audits."""
 
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ SELECT min(greatest(n.due_at, c.breaker_until, {pace.next_token_sql("c")})) FROM
 JOIN alerts_channel c ON c.id = n.channel_id AND c.enabled WHERE n.state = 'due'
 """  # noqa: S608 (put together from the table of channel types, nothing from outside)
 NEXT_ESCALATION = "SELECT min(due_at) FROM alerts_escalation WHERE state = 'active'"
+NEXT_WEBHOOK = "SELECT min(due_at) FROM alerts_webhookin WHERE state = 'due'"
 
 
 def _audit(now: datetime) -> None:
@@ -33,15 +34,16 @@ def _retain(now: datetime) -> None:
 
 
 class Command(BaseCommand):
-    """The net under the Celery workers for escalation and delivery."""
+    """The net under the Celery workers for escalation, delivery and what receivers send back."""
 
-    help = "Rings for due escalation steps and messages, and takes what nobody took."
+    help = "Rings for due escalation steps and messages, out and in, and takes what nobody took."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until stopped."""
         watches = [
             Watch("escalate", NEXT_ESCALATION, services.escalate_due),
             Watch("dispatch", NEXT_NOTIFICATION, services.dispatch_due),
+            Watch("sync", NEXT_WEBHOOK, services.sync_due),
         ]
         chores = [Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out), Chore(RETAIN_SECONDS, _retain)]
         Sweeper(watches, chores).run()
