@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import ModuleType
 
-from alerts.channels import email, slack, webhook
+from alerts.channels import email, github, slack, webhook
 from alerts.channels.message import ChannelError, Known, Letter, Sent
 from alerts.engine.bucket import Rate
 
@@ -11,6 +11,7 @@ CHANNELS: Mapping[str, ModuleType] = {
     "webhook": webhook,
     "email": email,
     "slack": slack,
+    "github": github,
 }
 
 

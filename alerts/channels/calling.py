@@ -21,6 +21,10 @@ class Caller:
     headers: Mapping[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
+    def left_seconds(self) -> float:
+        """Return how much of the total time is left."""
+        return self.began + self.total_seconds - time.monotonic()
+
     def call(
         self,
         method: str,
@@ -31,7 +35,7 @@ class Caller:
         body_bytes: int = http.BODY_BYTES,
     ) -> http.Reply:
         """Send one request and return the answer, whatever its status; raise ChannelError where there is none."""
-        left = self.began + self.total_seconds - time.monotonic()
+        left = self.left_seconds()
         if left <= 0:
             raise ChannelError("no time was left for the next request", permanent=False)
         try:
