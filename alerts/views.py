@@ -90,7 +90,8 @@ def _condition(alert: Alert) -> tuple[str, str, float | None]:
         split = split_comparison(query) if query else None
     except QueryError:
         split = None
-    return split or (query, ">", limit)
+    # An asked kind holds from its threshold on; a query says itself which side it means.
+    return split or (query, "≥" if "kind" in evidence else ">", limit)
 
 
 def kept_samples(evidence: dict[str, Any]) -> QueryResult | None:
@@ -224,7 +225,7 @@ def _detail_context(request: HttpRequest, alert: Alert) -> dict[str, Any]:
     chart, missing = (None, "") if template else _evidence(alert, now)
     why = _why(alert)
     return {
-        "alert": alert, "evidence_template": template, "evidence": alert.evidence,
+        "alert": alert, "evidence_template": template, "evidence": alert.evidence.get("facts", {}),
         "chart": chart, "missing": missing, "bands": _bands(alert, chart, now), "now": now,
         "events": selectors.events_of(alert, limit=100), "deliveries": selectors.notifications_of(alert, limit=50),
         "step": _next_step(alert), "query": why["query"], "why": why, "unit": why["unit"],
