@@ -89,7 +89,7 @@ def _store_points(told: Told) -> None:
 def _store_lines(told: Told) -> None:
     lines: list[LogLine] = []
     for run, events in told:
-        said = sorted((event for event in events if event.kind == "log"), key=lambda event: event.key)
+        said = sorted((event for event in events if event.kind == "log"), key=lambda event: event.at_ms)
         kept = said[-MAX_LINES:]
         run.log_dropped += len(said) - len(kept)
         run.log_count += len(kept)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.db import transaction
 
 from aivillage_console.accounts.models import Source
 from aivillage_console.lib import clock
@@ -38,7 +39,8 @@ def send(source: Source, now: datetime) -> Send:
     """Return a sender of rows; `at` is when the console gets them."""
 
     def sent(*rows: dict[str, Any], at: datetime | None = None, backfill: bool = False) -> list[Rejection]:
-        return write_events(numbered(rows), IngestContext(source.pk, source.name, at or now, backfill))
+        with transaction.atomic():
+            return write_events(numbered(rows), IngestContext(source.pk, source.name, at or now, backfill))
 
     return sent
 
