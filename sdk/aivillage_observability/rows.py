@@ -11,8 +11,9 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
+T = TypeVar("T")
 Kind = Literal["gauge", "counter", "histogram", "summary", "untyped"]
 
 MAX_LABEL_CHARS = 1024
@@ -107,12 +108,17 @@ def _as_object(row: Row) -> dict[str, object]:
 
 def encode_batch(rows: Sequence[Row], batch_id: str) -> Batch:
     """Return the batch as gzipped JSON; lone surrogates become escapes, so any text can be encoded."""
-    document = {"batch_id": batch_id, "rows": [_as_object(row) for row in rows]}
+    return encode_objects([_as_object(row) for row in rows], batch_id)
+
+
+def encode_objects(rows: Sequence[Mapping[str, object]], batch_id: str) -> Batch:
+    """Return a batch of rows that are JSON objects already."""
+    document = {"batch_id": batch_id, "rows": rows}
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     return Batch(batch_id, len(rows), gzip.compress(text.encode(), compresslevel=1, mtime=0))
 
 
-def in_batches(rows: Sequence[Row], size: int = BATCH_ROWS) -> Iterator[Sequence[Row]]:
+def in_batches(rows: Sequence[T], size: int = BATCH_ROWS) -> Iterator[Sequence[T]]:
     """Yield the rows in runs of at most `size`."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]

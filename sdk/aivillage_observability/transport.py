@@ -81,16 +81,30 @@ def pause(failures: int, asked_seconds: float | None, spread: float) -> float:
     return max(doubled * (0.5 + spread / 2), asked_seconds or 0.0)
 
 
-class Connection:
-    """One kept-alive connection to an ingest door. Proxies of the environment are not used."""
+class Address:
+    """Where the console listens."""
 
-    def __init__(self, url: str, token: str, path: str = PATH) -> None:
+    def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"The console's address must be http:// or https:// with a host, not {url!r}.")
         self._host, self._port = parts.hostname, parts.port
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._path = parts.path.rstrip("/") + path
+        self.path = parts.path.rstrip("/")
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection that opens at its first request."""
+        if self._tls is not None:
+            return http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_SECONDS, context=self._tls)
+        return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+
+
+class Connection:
+    """One kept-alive connection to an ingest door. Proxies of the environment are not used."""
+
+    def __init__(self, url: str, token: str, path: str = PATH) -> None:
+        self._address = Address(url)
+        self._path = self._address.path + path
         self._headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
@@ -113,7 +127,7 @@ class Connection:
 
     def _try(self, batch: Batch) -> Reply:
         try:
-            connection = self._open = self._open or self._connect()
+            connection = self._open = self._open or self._address.connect()
             connection.request("POST", self._path, body=batch.body, headers=self._headers)
             response = connection.getresponse()
             body = response.read(REPLY_BYTES)
@@ -124,11 +138,6 @@ class Connection:
             return Reply(0, f"{type(error).__name__}: {error}")
         header = response.getheader("Retry-After")
         return Reply(response.status, _excerpt(body), retry_after(header, time.time()), _rejected(body))
-
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._tls is not None:
-            return http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_SECONDS, context=self._tls)
-        return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
 
 
 def _excerpt(body: bytes) -> str:

@@ -22,7 +22,7 @@ Quote = Literal["", "'", '"']
 
 _TOKEN = re.compile(
     r"""
-    (?P<space>[\s\x00-\x20]++)
+    (?P<space>[\s\x00-\x20\ufffd]++)
   | (?P<version>/\*!\d{0,6}+)
   | (?P<inner>/\*(?:[^*]|\*(?!/))*+(?P<closed>\*/)?)
   | (?P<line>--[^\n]*+|\#[^\n]*+)
@@ -32,7 +32,7 @@ _TOKEN = re.compile(
   | (?P<number>0[xX][0-9a-fA-F]++|\d++(?:\.\d*+)?(?:[eE][+-]?\d*+)?(?![A-Za-z_])|\.\d++|\d++)
   | (?P<server>@@[\w.$`]++)
   | (?P<variable>\?|(?<!\w)@[\w.$`]*+|\:[A-Za-z]\w*+)
-  | (?P<word>[A-Za-z_\u0080-\uffff$][\w$]*+)
+  | (?P<word>[A-Za-z_\u0080-\ufffc$][\w$]*+)
   | (?P<compare><=>|<>|!=|>=|<=|==|:=|!<|!>|\^=|[=<>])
   | (?P<logic>&&|\|\|)
   | (?P<star>\*/?)
