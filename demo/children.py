@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +28,12 @@ class Child:
         found: dict[str, Any] = json.loads(line)
         return found
 
-    def rest(self) -> list[dict[str, Any]]:
-        """Wait for the end and return everything else it said."""
-        lines = self.process.stdout.read().splitlines() if self.process.stdout else []
+    def words(self) -> Iterator[dict[str, Any]]:
+        """Yield what else it says, as it says it, until it ends."""
+        for line in self.process.stdout or ():
+            if line.startswith(b"{"):
+                yield json.loads(line)
         self.process.wait()
-        return [json.loads(line) for line in lines if line.startswith(b"{")]
 
     def running(self) -> bool:
         """Tell whether it still runs."""

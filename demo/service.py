@@ -24,6 +24,8 @@ import uvicorn
 
 from aivillage_observability import ObservabilitySystem
 from aivillage_observability.recorder import MetricRecorder
+from aivillage_observability.security import BlockList, SecurityEvents
+from aivillage_observability.security.asgi import SecurityMiddleware
 from demo.children import say, tied_to_parent
 
 Scope = MutableMapping[str, Any]
@@ -167,6 +169,19 @@ def serve(application: Application, listening: socket.socket) -> None:
         asyncio.run(uvicorn.Server(config).serve([listening]))
 
 
+def guard(application: Application, url: str, poll_seconds: float) -> SecurityMiddleware:
+    """Put the SDK's middleware in front: it reports to the console and keeps out whom the console blocks."""
+    return SecurityMiddleware(
+        application,
+        events=SecurityEvents(console_url=url, flush_interval=0.5),
+        blocks=BlockList(console_url=url, enforcer=SERVICE_NAME, poll_interval=poll_seconds),
+        login_paths=["/api/login"],
+        # Visitors and attackers of the demo share one machine; their addresses travel as a proxy would send them.
+        trusted_proxies=["127.0.0.0/8"],
+        user_header="X-User",
+    )
+
+
 def listening_socket() -> socket.socket:
     """Return a socket on a free port of loopback.
 
@@ -183,13 +198,16 @@ def main() -> int:
     """Listen on a free port of loopback."""
     parser = argparse.ArgumentParser(prog="python -m demo.service")
     parser.add_argument("--url", required=True, help="address of the console")
+    parser.add_argument("--poll", type=float, default=5.0, help="seconds between two looks at the block list")
     arguments = parser.parse_args()
     listening = listening_socket()
     observability = ObservabilitySystem(SERVICE_NAME, flush_interval=FLUSH_SECONDS, console_url=arguments.url)
     observability.start()
     tied_to_parent()
     say(port=listening.getsockname()[1])
-    serve(Service(observability.metrics, random.Random(5)), listening)  # noqa: S311 (latency, not a secret)
+    guarded = guard(Service(observability.metrics, random.Random(5)), arguments.url, arguments.poll)  # noqa: S311
+    serve(guarded, listening)
+    guarded.watch.stop()
     observability.stop()
     return 0
 

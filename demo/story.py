@@ -88,7 +88,7 @@ class Story:
         ])  # fmt: skip
 
     def _read_aloud(self, pipeline: Child) -> None:
-        for word in pipeline.rest():
+        for word in pipeline.words():
             self._heard(word)
 
     def _heard(self, word: dict[str, Any]) -> None:
