@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 
 from aivillage_console.accounts.admin import ReadOnlyAdmin, RoleAdmin
 from aivillage_console.accounts.authentication import actor_of
@@ -92,21 +93,33 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
+def _by_type(what: str) -> str:
+    """Return one line a channel type: what its config or its secret holds."""
+    return format_html_join("", "{}: {}<br>", ((kind.LABEL, getattr(kind, what)) for kind in CHANNELS.values()))
+
+
 class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     """A channel; the secret is typed in and never shown."""
 
+    type = forms.ChoiceField(choices=[(name, kind.LABEL) for name, kind in CHANNELS.items()])
     secret = forms.CharField(
-        required=False,
-        max_length=500,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="Empty keeps the stored one. A new address drops it.",
-    )
+        required=False, max_length=500, widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
 
     class Meta:
         model = Channel
         fields = ("name", "type", "config", "filters", "enabled", "is_fallback", "rate_per_minute")
         widgets: ClassVar = {"config": forms.Textarea(attrs=CODE), "filters": forms.Textarea(attrs=CODE)}
-        help_texts: ClassVar = {"config": 'Settings of the type. Webhook: {"url": "https://…"}'}
+        help_texts: ClassVar = {
+            "rate_per_minute": "Empty takes the usual of the type: Slack, GitHub and mail 60, webhooks no limit."
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Say what each type wants to know."""
+        super().__init__(*args, **kwargs)
+        self.fields["config"].help_text = _by_type("CONFIG_HELP")
+        kept = "Empty keeps the stored one. A new address drops it."
+        self.fields["secret"].help_text = format_html("{}<br>{}", kept, _by_type("SECRET_LABEL"))
 
     def clean(self) -> dict[str, Any]:
         """Add what the channel type finds."""
@@ -114,9 +127,9 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         kind, config = CHANNELS.get(cleaned.get("type", "")), cleaned.get("config")
         if kind is None:
             raise ValidationError({"type": f"There are {', '.join(CHANNELS)}."})
-        for field, text in kind.problems(
-            config if isinstance(config, dict) else {}, cleaned.get("secret") or ""
-        ).items():
+        new = self.instance._state.adding or kind is not CHANNELS.get(self.initial.get("type", ""))
+        secret = cleaned.get("secret") or ("" if new else self.instance.unseal())
+        for field, text in kind.problems(config if isinstance(config, dict) else {}, secret).items():
             self.add_error("secret" if field == "secret" else "config", f"{field}: {text}")
         return cleaned
 
