@@ -6,6 +6,7 @@ what was made, with its secrets, as JSON.
 
 import json
 import os
+import secrets
 import sys
 from typing import Any
 
@@ -15,12 +16,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
 django.setup()
 
 from django.conf import settings  # noqa: E402
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # noqa: E402
+from django.contrib.auth import (  # noqa: E402
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+)
 from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 
 from aivillage_console.accounts import services as accounts  # noqa: E402
+from aivillage_console.accounts.models import Role, User  # noqa: E402
 from aivillage_console.lib import clock, signing  # noqa: E402
-from alerts.models import Channel, Policy, PolicyStep, Rule, RuleGroup  # noqa: E402
+from alerts.models import Channel, InboundHook, Policy, PolicyStep, Rule, RuleGroup  # noqa: E402
 
 
 def token(scopes: list[str]) -> str:
@@ -36,7 +43,18 @@ def token(scopes: list[str]) -> str:
 
 def session() -> dict[str, str]:
     """Return the cookie of an admin who is signed in."""
-    user = accounts.first_admin(now=clock.now())
+    return signed_in(accounts.first_admin(now=clock.now()))
+
+
+def viewers(number: int) -> list[dict[str, str]]:
+    """Make so many viewers and return the cookies they are signed in by."""
+    people = get_user_model().objects
+    named = [f"viewer-{place}@bench.example.org" for place in range(number)]
+    return [signed_in(people.create_user(name, secrets.token_urlsafe(16), role=Role.VIEWER)) for name in named]
+
+
+def signed_in(user: User) -> dict[str, str]:
+    """Return the cookie of somebody who is signed in."""
     store = SessionStore()
     store[SESSION_KEY] = str(user.pk)
     store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
@@ -46,12 +64,27 @@ def session() -> dict[str, str]:
 
 
 def channel(wanted: dict[str, Any]) -> str:
-    """Make a webhook channel and return its signing secret."""
-    secret = signing.new_secret()
-    made = Channel(name=wanted["name"], config={"url": wanted["url"]})
+    """Make a channel, a webhook where no type is asked for, and return its secret."""
+    secret = wanted.get("secret", signing.new_secret() if "url" in wanted else "")
+    config = wanted.get("config", {"url": wanted.get("url")})
+    made = Channel(
+        name=wanted["name"], type=wanted.get("type", "webhook"), config=config,
+        rate_per_minute=wanted.get("rate_per_minute"), filters=wanted.get("filters", []),
+    )  # fmt: skip
     made.seal(secret)
     made.save()
     return secret
+
+
+def hook(wanted: dict[str, Any]) -> str:
+    """Make the address GitHub calls and return its path."""
+    made = InboundHook(
+        name=wanted["name"], channel=Channel.objects.get(name=wanted["channel"]),
+        login=wanted.get("login", ""), allowed_users=wanted.get("allowed_users", []),
+    )  # fmt: skip
+    made.seal(wanted["secret"])
+    made.save()
+    return f"/hooks/github/{made.pk}/"
 
 
 def policy(position: int, wanted: dict[str, Any]) -> None:
@@ -74,6 +107,7 @@ def group(wanted: dict[str, Any]) -> None:
 def furnish(wanted: dict[str, Any]) -> dict[str, Any]:
     """Make everything asked for."""
     made: dict[str, Any] = {"secrets": {one["name"]: channel(one) for one in wanted.get("channels", [])}}
+    made["hooks"] = {one["name"]: hook(one) for one in wanted.get("hooks", [])}
     for position, one in enumerate(wanted.get("policies", [])):
         policy(position, one)
     for one in wanted.get("groups", []):
@@ -82,6 +116,8 @@ def furnish(wanted: dict[str, Any]) -> dict[str, Any]:
         made["token"] = token(wanted["scopes"])
     if wanted.get("session"):
         made["cookies"] = session()
+    if wanted.get("viewers"):
+        made["viewers"] = viewers(wanted["viewers"])
     return made
 
 

@@ -137,7 +137,8 @@ def test_an_alert_of_a_finding_shows_it_with_its_reasons_and_leads_to_the_block(
     case = asked.ask(rule.spec, 300, now)[0]
     alert = Alert.objects.create(
         fingerprint="a" * 64, name="Attack", rule=rule, state="firing", severity=case.severity, value=case.value,
-        labels=dict(case.labels), annotations=dict(case.annotations), evidence={"kind": rule.kind, "facts": dict(case.evidence)}, started_at=now,
+        labels=dict(case.labels), annotations=dict(case.annotations),
+        evidence={"kind": rule.kind, "facts": dict(case.evidence)}, started_at=now,
         updated_at=now,
     )  # fmt: skip
     body = person("viewer").get(f"/alerts/{alert.pk}/").content.decode()
