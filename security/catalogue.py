@@ -1,6 +1,7 @@
 """The words of Security: bands, event types and detectors. No Django, no I/O."""
 
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 class Band(StrEnum):
@@ -55,6 +56,14 @@ KNOWN_TYPES = FAILURE_TYPES | SUCCESS_TYPES | REQUEST_TYPES | {
     "malware_detected", "brute_force_attack", "xss_attempt", "password_spraying", "credential_stuffing",
     "impossible_travel", "data_exfiltration", "path_traversal", "command_injection", "ssrf", "template_injection",
 }  # fmt: skip
+
+
+def plain_address(text: str) -> IPv4Address | IPv6Address:
+    """Return an address, an IPv4 one in IPv6's clothes as what it is; raise ValueError for none."""
+    address = ip_address(text.strip())
+    if isinstance(address, IPv6Address) and address.scope_id:
+        raise ValueError("an address with a zone means something on one machine only")
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def signal_of(event_type: str, success: object = None) -> Signal:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +11,7 @@ from django.conf import settings
 from aivillage_console.lib import doorbell
 from metrics.domain import Rejection
 from metrics.registry import IngestContext, RecordKind
-from security.catalogue import Signal, signal_of
+from security.catalogue import Signal, plain_address, signal_of
 from security.models import SecurityEvent
 
 SLUG: Final = "security-events"
@@ -47,14 +46,9 @@ def address_of(text: str) -> str | None:
     if not text.strip():
         return None
     try:
-        address = ip_address(text.strip())
+        return str(plain_address(text))
     except ValueError:
-        raise Refused(f"source_ip {text[:60]!r} is no IPv4 or IPv6 address") from None
-    if isinstance(address, IPv6Address):
-        if address.scope_id:
-            raise Refused("source_ip has a zone, send the address without it")
-        return str(address.ipv4_mapped or address)
-    return str(address)
+        raise Refused(f"source_ip {text[:60]!r} is no IPv4 or IPv6 address, without a zone") from None
 
 
 def clean(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Events and findings: read only, for they come by the native door."""
 
-from ipaddress import ip_address
 from typing import Any, ClassVar
 
 from django.db.models import Prefetch, QuerySet
@@ -11,6 +10,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from aivillage_console.accounts.permissions import Gate
 from aivillage_console.accounts.rest import ConsoleViewSet
 from security.api import serializers as shapes
+from security.catalogue import plain_address
 from security.models import Finding, SecurityEvent
 
 
@@ -24,7 +24,7 @@ class _About(filters.FilterSet):  # type: ignore[misc] # django-filter has no ty
     def from_address(self, rows: Any, _name: str, value: str) -> Any:
         """Choose by address, in any of its spellings; what is none has sent nothing."""
         try:
-            return rows.filter(source_ip=str(ip_address(value)))
+            return rows.filter(source_ip=str(plain_address(value)))
         except ValueError:
             return rows.none()
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from django.db.models import Model, Prefetch, QuerySet
 
+from security.catalogue import plain_address
 from security.models import Finding, SecurityEvent
 
 PAGE = 50
@@ -41,7 +41,7 @@ def _page(rows: QuerySet[Row], cursor: str, limit: int) -> tuple[list[Row], str]
 
 def _address(text: str) -> str | None:
     try:
-        return str(ip_address(text.strip()))
+        return str(plain_address(text))
     except ValueError:
         return None
 

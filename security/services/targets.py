@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from django.conf import settings
 
 from aivillage_console.accounts.services import Actor, Refused
+from security.catalogue import plain_address
 from security.models import BlockScope
 
 Network = IPv4Network | IPv6Network
@@ -26,10 +27,6 @@ ALWAYS_OURS = (
 MOST_CHARS = 200
 
 
-def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
 def spelled(scope: str, value: str) -> tuple[str, str]:
     """Return scope and value in their one spelling; raise Refused for what is none."""
     text = value.strip()
@@ -41,14 +38,14 @@ def spelled(scope: str, value: str) -> tuple[str, str]:
         raise Refused(f"The scope is one of {', '.join(BlockScope.values)}.", field="scope")
     try:
         if "/" not in text:
-            return BlockScope.IP.value, str(_plain(ip_address(text)))
+            return BlockScope.IP.value, str(plain_address(text))
         network = ip_network(text, strict=False)
     except ValueError:
         raise Refused(
             f"{text[:60]!r} is no address and no network, such as 192.0.2.7 or 192.0.2.0/24.", field="value"
         ) from None
     if network.prefixlen == network.max_prefixlen:
-        return BlockScope.IP.value, str(_plain(network.network_address))
+        return BlockScope.IP.value, str(plain_address(str(network.network_address)))
     return BlockScope.CIDR.value, str(network)
 
 
@@ -75,7 +72,7 @@ def dangers(scope: str, value: str, actor: Actor) -> str:
         return "That is you." if value.casefold() == actor.label.casefold() else ""
     if (ours := overlapping(value, own_networks())) is not None:
         return f"{value} lies in {ours}, which is one of our own networks."
-    if actor.ip and overlapping(value, _networks((str(_plain(ip_address(actor.ip))),))) is not None:
+    if actor.ip and overlapping(value, _networks((str(plain_address(actor.ip)),))) is not None:
         return f"{value} holds {actor.ip}, the address you are coming from."
     return ""
 
