@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.rules.kinds import AskedKind, Case
-from health.scoring import Score, component_scores, impacts
-from health.selectors import facts_at
+from health.scoring import component_scores, impacts
+from health.selectors import because, facts_at
 
 KEYS = frozenset({"status", "components"})
 STATUSES = {"unhealthy": ("unhealthy",), "partial": ("unhealthy", "partial")}
@@ -41,12 +41,6 @@ def ask(spec: Mapping[str, Any], _window_seconds: int, at: datetime) -> Sequence
         )
         for name, score in scores.items() if score.band in bands and (not wanted or name in wanted)
     ]  # fmt: skip
-
-
-def because(score: Score) -> str:
-    """Return what pulls a score down, in words."""
-    bad = [f"{one.name}: {one.note or one.status}" for one in score.inputs if one.value is not None and one.value < 1]
-    return "; ".join([*bad, *(limit.reason for limit in score.limits)])[:500]
 
 
 COMPONENT = AskedKind(

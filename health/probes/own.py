@@ -29,6 +29,8 @@ SESSION = """
 SELECT count(*), extract(epoch FROM clock_timestamp() - max(greatest(state_change, backend_start)))
 FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()
 """
+STARTED = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"
+START_SECONDS = 60
 CONNECTIONS = """
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
        current_setting('max_connections')::int
@@ -41,6 +43,21 @@ def _say(status: str, details: str) -> Answer:
 
 def _by_limit(value: float, degraded: float, unhealthy: float, details: str) -> Answer:
     return _say("unhealthy" if value >= unhealthy else "degraded" if value >= degraded else "healthy", details)
+
+
+def _bad(details: str) -> Answer:
+    """Return a bad answer; right after a start, when not everything can have begun yet, no answer."""
+    with connection.cursor() as cursor:
+        cursor.execute(STARTED)
+        just_started = cursor.fetchone()[0] < START_SECONDS
+    return _say("unknown", f"just started: {details}") if just_started else _say("unhealthy", details)
+
+
+def _by_age(age: float, degraded: float, details: str) -> Answer:
+    """Return an answer that is good while it is young."""
+    if age >= 3 * degraded:
+        return _bad(details)
+    return _say("degraded" if age >= degraded else "healthy", details)
 
 
 def postgresql() -> Answer:
@@ -121,11 +138,10 @@ def worker() -> Answer:
         return _say("unknown", "switched off by CELERY_ENABLED; sweepers do the work")
     pulse = Pulse.objects.filter(name="worker").first()
     if pulse is None:
-        return _say("unhealthy", "no Celery worker has done anything yet; sweepers do the work")
+        return _bad("no Celery worker has done anything yet; sweepers do the work")
     age = (clock.now() - pulse.at).total_seconds()
-    words = f"its last task began {age:.0f} s ago"
-    return _by_limit(age, WORKER_SECONDS, 3 * WORKER_SECONDS, words if age < WORKER_SECONDS else
-                     f"{words}; sweepers do the work")  # fmt: skip
+    words = f"its last task began {age:.0f} s ago" + ("" if age < WORKER_SECONDS else "; sweepers do the work")
+    return _by_age(age, WORKER_SECONDS, words)
 
 
 def _session(role: str, seconds: float) -> Answer:
@@ -133,8 +149,8 @@ def _session(role: str, seconds: float) -> Answer:
         cursor.execute(SESSION, [f"console-{role}"])
         count, age = cursor.fetchone()
     if not count:
-        return _say("unhealthy", f"no process of the role {role} is connected to PostgreSQL")
-    return _by_limit(float(age), seconds, 3 * seconds, f"asked PostgreSQL something {float(age):.1f} s ago")
+        return _bad(f"no process of the role {role} is connected to PostgreSQL")
+    return _by_age(float(age), seconds, f"asked PostgreSQL something {float(age):.1f} s ago")
 
 
 def beat() -> Answer:
@@ -186,7 +202,7 @@ def auditor() -> Answer:
         return _say("unknown", "it has not looked yet")
     age, found = (clock.now() - row.at).total_seconds(), {k: v for k, v in row.detail.items() if v}
     if age > 120:
-        return _say("unhealthy", f"it last looked {age:.0f} s ago, and should every 30 s")
+        return _bad(f"it last looked {age:.0f} s ago, and should every 30 s")
     words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.items())
     return _say("degraded" if found else "healthy", words or "everything that must be zero is zero")
 
@@ -220,9 +236,9 @@ def collector() -> Answer:
     except QueryError as error:
         return _say("unknown", f"the store did not answer: {error}")
     if not found.present.any():
-        return _say("unhealthy", "no reading of this host in the last 15 min")
+        return _bad("no reading of this host in the last 15 min")
     age = max(0.0, at_ms / 1000 - float(found.values[0, 0]))
-    return _by_limit(age, 40, 120, f"its last reading is {age:.0f} s old")
+    return _by_age(age, 40, f"its last reading is {age:.0f} s old")
 
 
 def disk() -> Answer:

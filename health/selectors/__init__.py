@@ -2,6 +2,7 @@
 
 from health.selectors.board import Board, CheckRow, Row, Totals, board, facts_at, totals
 from health.selectors.history import History, history, results_of
+from health.selectors.reporting import because, report_numbers
 from health.selectors.work import overdue_checks
 
 __all__ = [
@@ -10,10 +11,12 @@ __all__ = [
     "History",
     "Row",
     "Totals",
+    "because",
     "board",
     "facts_at",
     "history",
     "overdue_checks",
+    "report_numbers",
     "results_of",
     "totals",
 ]

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -162,8 +162,24 @@ def board(*, now: datetime, viewer: object = None) -> Board:  # noqa: ARG001 - e
         rows.append(_row(component, own, [counted[one.check.pk] for one in own], now, score=scores[place.name],
                          impact=reach[place.name], place=place,
                          used_by=tuple(sorted(used_by.get(place.name, ())))))  # fmt: skip
+    rows = _with_parts(rows)
     overdue = sum(check.overdue for row in rows for check in row.checks)
     return Board(tuple(rows), system_score(facts, scores), overdue, now, cut)
+
+
+def _with_parts(rows: list[Row]) -> list[Row]:
+    """Give what has no checks of its own the strip and the last check of what it is made of."""
+    by_name = {row.component.name: row for row in rows}
+    shown = []
+    for row in rows:
+        parts = [by_name[edge.name] for edge in edges(row.component) if edge.name in by_name]
+        if not row.checks and parts:
+            hours = tuple(_worst(set(statuses)) for statuses in zip(*(part.hours for part in parts), strict=True))
+            last = max((part.last_check_at for part in parts if part.last_check_at), default=None)
+            shown.append(replace(row, hours=hours, last_check_at=last))
+        else:
+            shown.append(row)
+    return shown
 
 
 def _check_row(check: Check, component: Component, counted: _Counted, now: datetime) -> CheckRow:
@@ -199,12 +215,15 @@ def hours_before(now: datetime) -> list[datetime]:
 
 
 def _strip(counted: Sequence[_Counted], now: datetime) -> tuple[str, ...]:
-    order = ("unhealthy", "degraded", "healthy", "unknown")
     strip = []
     for hour in hours_before(now):
         found = {each.hours[hour] for each in counted if hour in each.hours}
-        strip.append(next((status for status in order if status in found), "none"))
+        strip.append(_worst(found))
     return tuple(strip)
+
+
+def _worst(found: set[str]) -> str:
+    return next((status for status in ("unhealthy", "degraded", "healthy", "unknown") if status in found), "none")
 
 
 def _counted(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, _Counted]:

@@ -146,8 +146,8 @@ def check_save(
     elif moved and secret is None:
         check.secret_sealed = None
     if stored is None or stored.kind != CheckKind.REPORTED:
-        _checked(check, check_problems(check, secret))
         check.due_at = now
+        _checked(check, check_problems(check, secret))
     if secret is not None:
         check.seal(secret)
     _saved(check, stored, actor=actor, now=now, secret_changed=secret is not None or bool(moved))
