@@ -13,9 +13,13 @@ import pytest
 
 from aivillage_console.lib import clock, signing
 from alerts.engine.episodes import Seen
-from alerts.models import Alert, Channel, Policy, PolicyStep
+from alerts.inbound import github as door
+from alerts.models import Alert, Channel, InboundHook, Link, Policy, PolicyStep
 from alerts.pipeline import Observation
 from alerts.services import observe
+from metrics.ingest import refusals
+from tests.alerts.github import NUMBER, REPO
+from tests.alerts.github import SECRET as HOOK_SECRET
 
 
 @dataclass
@@ -118,3 +122,28 @@ def clear(name: str = "Hot", *, now: datetime | None = None, **fields: Any) -> A
     """Let an alert end and return it."""
     observe(seen(Seen.CLEAR, name, **fields), now=now or clock.now())
     return Alert.objects.get(name=name)
+
+
+@pytest.fixture(autouse=True)
+def fresh_buckets() -> None:
+    """Let no test pay for the calls of another."""
+    for buckets in (door.ADDRESSES, door.SIGNED, refusals._recording):
+        buckets.clear()
+
+
+@pytest.fixture
+def hook(transactional_db: None) -> InboundHook:
+    """Return a webhook of a channel that has told of the alert called Hot by issue 1."""
+    channel = Channel.objects.create(name="issues", type="github", config={"login": "console-bot"})
+    made = InboundHook(name="gh", channel=channel, allowed_users=["Codertocat=alice@example.org", "octocat"])
+    made.seal(HOOK_SECRET)
+    made.save()
+    return made
+
+
+@pytest.fixture
+def alert(hook: InboundHook) -> Alert:
+    fired = fire()
+    assert hook.channel is not None
+    Link.objects.create(alert=fired, channel=hook.channel, external_id=f"{REPO}#{NUMBER}")
+    return fired

@@ -26,7 +26,8 @@ def hook(api: Api, channel: Channel) -> dict[str, Any]:
     body = {"name": "gh", "channel": str(channel.pk), "allowed_users": ["octocat"], "secret": CANARY}
     answer = api("admin").post(f"{BASE}/hooks/", body, format="json")
     assert answer.status_code == 201, answer.content
-    return answer.json()
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 def test_it_is_made_changed_and_deleted_with_a_row_for_each(api: Api, hook: dict[str, Any]) -> None:
