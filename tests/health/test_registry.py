@@ -1,14 +1,18 @@
 """What people configure, over REST and on the admin site: checked alike, audited, secrets never shown."""
 
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.test import Client
 from rest_framework.test import APIClient
 
 from aivillage_console.accounts.models import AuditEntry
+from aivillage_console.lib import clock
 from health.models import Check, CheckResult, Component
+from health.selectors import board
 from tests.health.conftest import check_of, component
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +176,15 @@ def test_a_component_is_edited_on_the_admin_site(api: Any) -> None:
     assert Component.objects.get().depends_on[0]["type"] == "http_api"
     answer = editor.post("/admin/health/component/add/", form | {"name": "b", "depends_on": '[{"name": "b"}]'})
     assert "depends_on" in answer.context["adminform"].form.errors
+
+
+def test_a_registry_is_loaded_on_request_and_claims_nothing() -> None:
+    out = StringIO()
+    call_command("load_registry", "platform", stdout=out)
+    assert out.getvalue() == "17 of 17 components were added; the others were there.\n"
+    Component.objects.filter(name="hyperrag").update(owner="eva")
+    call_command("load_registry", "platform", stdout=StringIO())
+    call_command("load_registry", "components", stdout=StringIO())
+    rows = {row.component.name: row for row in board(now=clock.now()).rows}
+    assert (len(rows), {row.score.band for row in rows.values()}) == (31, {"unknown"})
+    assert (rows["postgresql"].impact.level, rows["hyperrag"].component.owner) == ("high", "eva")
