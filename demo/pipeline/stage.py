@@ -46,6 +46,6 @@ class Stage:
         """Return how many steps of something this run takes."""
         return max(4, int(usual * self.effort))
 
-    def rate(self, usual: float) -> float:
-        """Return the learning rate; a phase that shall fail gets one that makes training diverge."""
-        return usual * WILD_RATE if self.failing == self.report.phase else usual
+    def rate(self, usual: float, done: float = 1.0) -> float:
+        """Return the learning rate; in a phase that shall fail it grows with what is done, until it diverges."""
+        return usual * WILD_RATE**done if self.failing == self.report.phase else usual

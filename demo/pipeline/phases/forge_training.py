@@ -13,7 +13,7 @@ STEPS, PROBE_STEPS = 7000, 500
 ZONE = (0.55, 0.75)
 LAMBDAS = (0.05, 0.25)
 CHECKPOINT_STEPS, DREAM_STEPS = 1000, 50
-RATE = 1.2e-3
+RATE, PROBE_RATE = 1.2e-3, 3e-4
 SLOWLY = 0.98
 
 
@@ -82,7 +82,7 @@ def _train(stage: Stage, model: Model) -> Course:
     for number in range(1, steps + 1):
         done = number / steps
         optimizer.grokfast_lambda = LAMBDAS[0] + (LAMBDAS[1] - LAMBDAS[0]) * done
-        optimizer.learning_rate = stage.rate(RATE) * (1 - 0.9 * done)
+        optimizer.learning_rate = stage.rate(RATE, done) * (1 - 0.9 * done)
         step = one_step(model, optimizer, draw(rng, BATCH, difficulty=course.edge.difficulty))
         course.edge.saw(step.accuracy)
         _tell(stage, course, step, optimizer)
@@ -124,7 +124,7 @@ def _grokfast_effect(stage: Stage) -> float:
     losses = {}
     steps = stage.steps(PROBE_STEPS)
     for strength in (0.0, LAMBDAS[1]):
-        model, optimizer = stage.model.copy(), Optimizer(stage.rate(3e-4), grokfast_lambda=strength)
+        model, optimizer = stage.model.copy(), Optimizer(PROBE_RATE, grokfast_lambda=strength)
         rng = stage.dice("probe")
         for number in range(steps):
             one_step(model, optimizer, draw(rng, BATCH, difficulty=0.2))
