@@ -1,7 +1,7 @@
 """Who is kept out, who never is, and who enforces it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -78,7 +78,11 @@ def allow_list() -> QuerySet[AllowEntry]:
 
 def allowed_by(scope: str, value: str) -> AllowEntry | None:
     """Return the entry that says this user, address or whole network is never blocked, or None."""
-    entries = allow_list()[:MOST_ALLOWED]
+    return covering(allow_list()[:MOST_ALLOWED], scope, value)
+
+
+def covering(entries: Iterable[AllowEntry], scope: str, value: str) -> AllowEntry | None:
+    """Return which of the entries holds all of a user, address or network, or None."""
     if scope == BlockScope.USER:
         return next((one for one in entries if one.scope == AllowScope.USER and one.value == value), None)
     inner = ip_network(value)

@@ -13,7 +13,7 @@ from aivillage_console.accounts.services import Actor, Refused, audit
 from aivillage_console.lib import live
 from security import measures
 from security.models import AllowEntry, Block, BlockScope, Finding
-from security.selectors.blocks import active_blocks, allowed_by
+from security.selectors.blocks import MOST_ALLOWED, active_blocks, allow_list, allowed_by, covering
 from security.services.targets import dangers, overlapping, own_networks, spelled, width_problem
 
 SHORTEST_SECONDS = 60
@@ -89,22 +89,28 @@ def block_add(
     return stored
 
 
-def block_automatically(finding: Finding, actor: Actor, *, now: datetime) -> bool:
-    """Block the address of a finding unless it is allowed or ours; return whether a block of it is in force."""
-    value = finding.source_ip or ""
-    if allowed_by(BlockScope.IP, value) is not None or overlapping(value, own_networks()) is not None:
-        return False
+def block_automatically(findings: Mapping[str, Finding], actor: Actor, *, now: datetime) -> set[str]:
+    """Block each address for its finding unless it is allowed or ours; return those of which a block is in force."""
+    entries = list(allow_list()[:MOST_ALLOWED])
+    may = [
+        address for address in findings
+        if covering(entries, BlockScope.IP.value, address) is None and overlapping(address, own_networks()) is None
+    ]  # fmt: skip
+    standing = active_blocks(now=now).filter(scope=BlockScope.IP, value__in=may).values_list("value", flat=True)
+    blocked = set(standing) if may else set()
+    # In one order everywhere, so that two workers wait for each other at most once and never in a circle.
+    for address in sorted(set(may) - blocked):
+        _stored(_automatic(address, findings[address], actor, now), actor, now)
+    return set(may)
+
+
+def _automatic(address: str, finding: Finding, actor: Actor, now: datetime) -> Block:
     text = finding.reasons[0]["text"] if finding.reasons else finding.detector
-    seconds = settings.CONFIG.security_auto_block_seconds
-    if active_blocks(now=now).filter(scope=BlockScope.IP, value=value).exists():
-        return True
-    block = Block(
-        scope=BlockScope.IP.value, value=value, reason=f"{finding.detector}: {text}"[:MOST_REASON], automatic=True,
-        created_by=actor.label, created_at=now, expires_at=now + timedelta(seconds=seconds), changed_at=now,
-        finding=finding,
+    lasting = timedelta(seconds=settings.CONFIG.security_auto_block_seconds)
+    return Block(
+        scope=BlockScope.IP.value, value=address, reason=f"{finding.detector}: {text}"[:MOST_REASON], automatic=True,
+        created_by=actor.label, created_at=now, expires_at=now + lasting, changed_at=now, finding=finding,
     )  # fmt: skip
-    _stored(block, actor, now)
-    return True
 
 
 def _active(block_id: UUID, now: datetime) -> Block:
@@ -160,7 +166,7 @@ def allow_add(*, scope: str, value: str, reason: str, actor: Actor, now: datetim
         raise Refused(f"{value} is on the allow list already.", field="value") from None
     audit(actor, "allow.create", entry, now=now, after={"scope": scope, "value": value, "reason": entry.reason})
     for block in active_blocks(now=now).select_related(None).select_for_update():
-        if allowed_by(block.scope, block.value) is not None:
+        if covering([entry], block.scope, block.value) is not None:
             _lift(block, f"on the allow list: {entry.reason}"[:MOST_REASON], actor, now)
     live.ring("security")
     return entry

@@ -23,8 +23,7 @@ def answer(found: Sequence[Finding], *, now: datetime) -> None:
         return
     critical = [finding for finding in found if finding.score >= CRITICAL_FROM and finding.source_ip]
     worst = {str(finding.source_ip): finding for finding in sorted(critical, key=lambda finding: finding.score)}
-    # In one order everywhere, so that two workers wait for each other at most once and never in a circle.
-    blocked = {address for address in sorted(worst) if blocks.block_automatically(worst[address], ACTOR, now=now)}
+    blocked = blocks.block_automatically(worst, ACTOR, now=now) if worst else set()
     dealt_with = {finding.event_id for finding in critical if finding.source_ip in blocked}
     if dealt_with:
         SecurityEvent.objects.filter(pk__in=dealt_with).update(mitigated=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from security.models import Finding, SecurityEvent
 from security.services import claims
@@ -153,12 +154,14 @@ def test_a_stricter_threshold_finds_earlier(teller: Teller, detect: Detect, sett
     assert detect(now=later(5)) == {"brute_force": 1.0}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_event_that_is_too_long_is_left_alone_with_the_reason(teller: Teller, detect: Detect) -> None:
     teller.tell(teller.request("harmless"), teller.failure())
     SecurityEvent.objects.filter(event_type="sql_injection_attempt").update(details={"input_data": "x" * 70_000})
     detect()
     poisoned = SecurityEvent.objects.get(event_type="sql_injection_attempt")
     assert "65536" in poisoned.last_error
+    assert (REGISTRY.get_sample_value("console_detection_skipped_total", {"reason": "size"}) or 0) >= 1
     assert poisoned.detected_at is not None
     assert SecurityEvent.objects.filter(detected_at=None).count() == 0
 

@@ -84,7 +84,8 @@ def test_pages_of_findings_follow_one_another_without_gaps(attacked: Teller) -> 
     [
         ({"detector": "sql_injection"}, 1), ({"band": "critical", "user": "admin"}, 5),
         ({"ip": "10.0.0.100", "user": "admin"}, 12),
-        ({"ip": "no address"}, 0), ({"ip": "fe80::1%eth0"}, 0), ({"event_type": "auth_failure"}, 12), ({"since": later, "band": "critical"}, 0),
+        ({"ip": "no address"}, 0), ({"ip": "fe80::1%eth0"}, 0),
+        ({"event_type": "auth_failure"}, 12), ({"since": later, "band": "critical"}, 0),
     ],
 )  # fmt: skip
 def test_findings_are_chosen_by_what_one_asks(attacked: Teller, asked: dict[str, Any], count: int) -> None:
