@@ -7,7 +7,7 @@ STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
 MOST_TICKS = 6
 SHORTEST_AXIS_SECONDS = 10.0
 GAP_PERCENT = 1.0  # Phases begin some moments after the one before: only what can be seen is a gap.
-EDGE_SHARE, GROWTH_SHARE = 0.02, 0.06
+EDGE_SHARE, GROWTH_SHARE = 0.05, 0.05  # Room for the mark of a failure; room to grow.
 
 Times = tuple[float, float]
 

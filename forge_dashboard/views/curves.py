@@ -100,7 +100,8 @@ def chips(request: HttpRequest, seen: Seen) -> list[tuple[str, list[dict[str, An
     """Return every metric of the run as a link that shows or hides it, by phase."""
     shown = [key_of(end) for end in chosen(request, seen, overview=False)]
     groups: dict[str, list[dict[str, Any]]] = {}
-    for end in sorted(seen.curves.values(), key=lambda end: (end.phase, end.name)):
+    order = {phase.phase: phase.position for phase in seen.detail.phases}
+    for end in sorted(seen.curves.values(), key=lambda end: (order.get(end.phase, -1), end.phase, end.name)):
         key = key_of(end)
         rest = [name for name in shown if name != key] if key in shown else [*shown, key]
         query = request.GET.copy()

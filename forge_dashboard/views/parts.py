@@ -136,6 +136,11 @@ def _times(bar: selectors.GanttBar, now: datetime) -> PhaseTimes:
     )  # fmt: skip
 
 
+def _anchor(x: float) -> str:
+    """Return which end of a tick's words stands at its mark, so that none leaves the chart."""
+    return "start" if x < 5 else "end" if x > 92 else "middle"
+
+
 def _phases(seen: Seen) -> dict[str, Any]:
     run, bars = seen.detail.run, _bars(seen)
     if not bars:
@@ -145,15 +150,15 @@ def _phases(seen: Seen) -> dict[str, Any]:
     ended = (run.ended_at or seen.read_at).timestamp() if over(seen) else None
     drawn = lanes([_times(bar, seen.read_at) for bar in bars], start=start.timestamp(), end=ended,
                   now=seen.read_at.timestamp())  # fmt: skip
-    return {"lanes": drawn, "ticks": [(x, spoken(at)) for x, at in drawn.ticks],
+    return {"lanes": drawn, "ticks": [(x, spoken(at), _anchor(x)) for x, at in drawn.ticks],
             "rows": [(bar, lane, _range(bar.usual)) for bar, lane in zip(bars, drawn.lanes, strict=True)]}  # fmt: skip
 
 
 def _side(seen: Seen) -> dict[str, Any]:
     detail = seen.detail
-    return {"gates": detail.gates, "artifacts": detail.artifacts[:ARTIFACTS_SHOWN],
-            "artifact_count": len(detail.artifacts),
-            "checkpoint": detail.checkpoints[0] if detail.checkpoints else None}  # fmt: skip
+    last = detail.checkpoints[0] if detail.checkpoints else None
+    return {"gates": detail.gates, "artifacts": detail.artifacts[:ARTIFACTS_SHOWN], "checkpoint": last,
+            "artifact_count": len(detail.artifacts), "checkpoint_step": counted(last.step) if last else ""}  # fmt: skip
 
 
 def _artifacts(seen: Seen) -> dict[str, Any]:

@@ -153,7 +153,7 @@
     const axis = { stroke: text, grid, ticks: { show: false }, font: font() };
     const span = payload.times.length ? payload.times.at(-1) - payload.times[0] : 3600;
     return {
-      width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [18, 12, 0, 0],
+      width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [18, 26, 0, 0],
       scales: { x: { time: payload.axis !== "step", range: () => [payload.from, payload.to] }, y: { range: limits(payload) } },
       cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false, setScale: false }, sync: { key: "page", setSeries: false, scales: ["x", null] } },
       axes: [

@@ -57,7 +57,6 @@ def add_curve(run: Run, name: str, values: list[float], phase: str = "quietstar"
     curve = Curve.objects.create(run=run, phase=phase, name=name, points=len(values))
     data = pack([(float(place), begun + 10 * place, value) for place, value in enumerate(values)])
     CurveChunk.objects.create(curve=curve, number=0, data=data)
-    Run.objects.filter(pk=run.pk).update(curve_count=run.curve_count + 1)
     return curve
 
 
