@@ -27,6 +27,7 @@ from alerts.models import Alert
 from alerts.services.channels import channel_test
 from forge_dashboard import selectors as forge_selectors
 from forge_dashboard.views.runs import shown as shown_run
+from health import selectors as health_selectors
 from metrics import selectors as metrics
 from metrics.maths.charting import Chart, Threshold, merged
 from metrics.promql.types import QueryError
@@ -150,7 +151,7 @@ def _verdict_context(request: HttpRequest) -> dict[str, Any]:
         "now": now, "counts": counts, "firing": firing, "evaluation": evaluation,
         "verdict": _verdict(counts, firing, evaluation.rules),
         "quiet_since": None if firing else alert_selectors.last_resolved_at(),
-        "delivery": alert_selectors.delivery_status(now=now),
+        "delivery": alert_selectors.delivery_status(now=now), "health": health_selectors.totals(now=now),
     }  # fmt: skip
 
 
