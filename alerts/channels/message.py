@@ -50,7 +50,7 @@ class Letter:
     @property
     def url(self) -> str:
         """Return the alert's page, or the console's where the message is not of one alert."""
-        return str(self.payload.get("url") or self.facts.get("console_url", ""))
+        return str(self.payload.get("url") or self.facts.get("home_url", ""))
 
 
 @dataclass(frozen=True, slots=True)

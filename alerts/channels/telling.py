@@ -157,6 +157,6 @@ def _links(letter: Letter) -> list[tuple[str, str]]:
         ("Acknowledge" if not letter.over else "Open the alert", alert),
         ("Evidence", f"{alert}#h-evidence" if alert else ""),
         ("Runbook", web_url(letter.payload.get("runbook_url") or notes.get("runbook_url"))),
-        ("Console", "" if alert else web_url(letter.facts.get("console_url"))),
+        ("Console", "" if alert else web_url(letter.facts.get("home_url"))),
     ]
     return [(name, address) for name, address in found if address]

@@ -69,7 +69,7 @@ def _maybe_there(row: Notification) -> bool:
 def _facts(row: Notification, now: datetime) -> dict[str, Any]:
     base = settings.CONFIG.public_url.rstrip("/")
     alert = row.alert
-    facts: dict[str, Any] = {"console_url": f"{base}/", "first_owed_at": _first_owed_at(row)}
+    facts: dict[str, Any] = {"home_url": f"{base}/", "first_owed_at": _first_owed_at(row)}
     if alert is None:
         return facts
     ahead = Escalation.objects.filter(alert=alert, state=EscalationState.ACTIVE.value).first()

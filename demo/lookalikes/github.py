@@ -56,6 +56,7 @@ class Issue:
     created_at: str
     updated_at: str
     page: str
+    opened_at: float = 0.0
     state: str = "open"
     state_reason: str | None = None
     comments: list[Comment] = field(default_factory=list)
@@ -174,7 +175,7 @@ class GitHubServer(WebLookAlike):
         at = _stamp(request.at)
         issue = Issue(
             repo, number, wanted["title"], wanted.get("body") or "", _names(wanted.get("labels")),
-            _names(wanted.get("assignees")), at, at, self.url,
+            _names(wanted.get("assignees")), at, at, self.url, request.at,
         )  # fmt: skip
         self.issues[(repo, number)] = issue
         return json_reply(201, issue.shown())

@@ -26,6 +26,7 @@ class Message:
     ts: str
     shown: dict[str, Any]
     thread_ts: str = ""
+    at: float = 0.0
     edits: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -127,7 +128,7 @@ class SlackServer(WebLookAlike):
 
     def _stored(self, channel: str, shown: dict[str, Any], now: float, thread: str) -> Message:
         ts = f"{int(now)}.{len(self.messages) + 1:06d}"
-        message = Message(channel, ts, dict(shown), thread)
+        message = Message(channel, ts, dict(shown), thread, now)
         self.messages.append(message)
         return message
 

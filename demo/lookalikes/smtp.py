@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import random
 import socketserver
 import ssl
 import threading
@@ -246,6 +247,9 @@ class SmtpServer:
         self._pace = Allowance(per_minute / 60, burst) if per_minute else None
         self._orders: list[tuple[str, str | float]] = []
         self._cuts = 0
+        self._fail = self._hang = self._cut = 0.0
+        self._hang_seconds = 15.0
+        self._dice = random.Random(7)  # noqa: S311 (picks failures, guards nothing)
         self._lock = threading.Lock()
         self._server: _Server | None = None
 
@@ -285,6 +289,10 @@ class SmtpServer:
         """Take the next mails, then cut the connection instead of saying so."""
         self._cuts += count
 
+    def trouble(self, *, fail: float = 0.0, hang: float = 0.0, cut: float = 0.0, hang_seconds: float = 15.0) -> None:
+        """Fail, hang and cut connections after taking a mail by chance from now on."""
+        self._fail, self._hang, self._cut, self._hang_seconds = fail, hang, cut, hang_seconds
+
     def refuse(self, addresses: Iterable[str], answer: str = "550 5.1.1 no such mailbox") -> None:
         """Refuse recipients from now on."""
         self.refused |= dict.fromkeys(addresses, answer)
@@ -294,9 +302,15 @@ class SmtpServer:
         with self._lock:
             found = next((each for each in self._orders if each[0] == verb), None)
             if found is None:
-                return ""
+                return self._by_chance() if verb == "MAIL" else ""
             self._orders.remove(found)
             return found[1]
+
+    def _by_chance(self) -> str | float:
+        throw = self._dice.random()
+        if throw < self._hang:
+            return self._hang_seconds
+        return "451 4.3.0 by chance" if throw < self._hang + self._fail else ""
 
     def too_fast(self) -> bool:
         """Count one mail against the quota and say whether it is too much."""
@@ -310,7 +324,7 @@ class SmtpServer:
         """Keep a mail; return whether the connection is to be cut."""
         with self._lock:
             self.received.append(mail)
-            if self._cuts:
-                self._cuts -= 1
+            if self._cuts or self._dice.random() < self._cut:
+                self._cuts -= bool(self._cuts)
                 return True
             return False

@@ -115,7 +115,7 @@ class WebLookAlike:
         self._port = port
         self._orders: list[Reply | float] = []
         self._cuts = 0
-        self._fail = self._hang = 0.0
+        self._fail = self._hang = self._cut = 0.0
         self._hang_seconds = 15.0
         self._dice = random.Random(7)  # noqa: S311 (picks failures, guards nothing)
         self._stopping = threading.Event()
@@ -163,9 +163,11 @@ class WebLookAlike:
         """Do the work of the next requests that change something, then cut the connection."""
         self._cuts += count
 
-    def trouble(self, *, fail: float = 0.0, hang: float = 0.0, hang_seconds: float = 15.0) -> None:
-        """Fail and hang by chance from now on."""
-        self._fail, self._hang, self._hang_seconds = fail, hang, hang_seconds
+    def trouble(
+        self, *, fail: float = 0.0, hang: float = 0.0, cut: float = 0.0, hang_seconds: float = 15.0
+    ) -> None:  # fmt: skip
+        """Fail, hang and cut connections after the work by chance from now on."""
+        self._fail, self._hang, self._cut, self._hang_seconds = fail, hang, cut, hang_seconds
 
     def serve(self, request: Request) -> Reply:
         """Answer one request, or do what was ordered instead."""
@@ -178,8 +180,9 @@ class WebLookAlike:
         with self.lock:
             self.received.append(request)
             reply = self.answer(request)
-            if self._cuts and request.method != "GET" and reply.status < 300:
-                self._cuts -= 1
+            works = request.method != "GET" and reply.status < 300
+            if works and (self._cuts or self._dice.random() < self._cut):
+                self._cuts -= bool(self._cuts)
                 return Reply(reply.status, cut=True)
         return reply
 

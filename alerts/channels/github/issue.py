@@ -108,7 +108,7 @@ def _places(letter: Letter, story: Story) -> list[tuple[str, str]]:
     component = component_of(letter).replace("-", "_")
     docs = {key.replace("-", "_"): url for key, url in (letter.config.get("docs") or {}).items()}
     said = docs.get(component) or docs.get("general")
-    base = str(letter.facts.get("console_url") or "")
+    base = str(letter.facts.get("home_url") or "")
     room = f"{base}{ROOMS.get(component, ROOMS['general'])}" if urlsplit(base).hostname else ""
     named = [("The alert", alert), *found, (f"Documentation of {component or 'the console'}", said), ("Console", room)]
     return [(name, _address(url)) for name, url in named if url]
