@@ -13,6 +13,9 @@ def _choices(states: type[StrEnum]) -> list[tuple[str, str]]:
     return [(state.value, state.value.capitalize()) for state in states]
 
 
+RUN_STATES, PHASE_STATES, GATE_STATES = _choices(RunState), _choices(PhaseState), _choices(GateState)
+
+
 def _only(states: type[StrEnum]) -> models.Q:
     return models.Q(state__in=[state.value for state in states])
 
@@ -35,7 +38,7 @@ class Run(models.Model):
     # A name and no key: the parent may be heard of later, or never.
     parent_external_id = models.CharField(max_length=128, blank=True, help_text="The run it goes on from.")
     planned_phases = models.JSONField(default=list, help_text="Ids of the phases in order.")
-    state = models.CharField(max_length=10, choices=_choices(RunState), default=RunState.QUEUED.value)
+    state = models.CharField(max_length=10, choices=RUN_STATES, default=RunState.QUEUED.value)
     message = models.TextField(blank=True)
     error = models.TextField(blank=True)
     warnings = models.JSONField(default=list)
@@ -87,7 +90,7 @@ class PhaseRun(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="phases")
     phase = models.CharField(max_length=64, help_text="Canonical id, or the sender's own name of a custom phase.")
     position = models.PositiveSmallIntegerField(default=0)
-    state = models.CharField(max_length=10, choices=_choices(PhaseState), default=PhaseState.PENDING.value)
+    state = models.CharField(max_length=10, choices=PHASE_STATES, default=PhaseState.PENDING.value)
     progress = models.FloatField(null=True, blank=True)
     step = models.BigIntegerField(null=True, blank=True)
     total_steps = models.BigIntegerField(null=True, blank=True)
@@ -246,7 +249,7 @@ class GateResult(models.Model):
     phase = models.CharField(max_length=64, blank=True)
     gate = models.CharField(max_length=100, help_text="Id of the catalogue, or the sender's own name.")
     display = models.CharField(max_length=100)
-    state = models.CharField(max_length=10, choices=_choices(GateState))
+    state = models.CharField(max_length=10, choices=GATE_STATES)
     reasons = models.JSONField(default=list, help_text="Why it did not pass.")
     metrics = models.JSONField(default=dict)
     at = models.DateTimeField()

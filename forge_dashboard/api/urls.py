@@ -1,5 +1,10 @@
 """Addresses of the REST API of Agent Forge, below /api/console/v1/."""
 
-from django.urls import URLPattern
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from forge_dashboard.api.views import RunViewSet
+
+router = SimpleRouter()
+router.register("runs", RunViewSet, basename="api-run")
+
+urlpatterns = router.urls

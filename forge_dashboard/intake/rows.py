@@ -55,13 +55,15 @@ class BadRow(ValueError):
 
 
 def clean(value: Any) -> Any:
-    """Return a value as PostgreSQL can hold it: no NUL, no number beyond 64 bits."""
+    """Return a value as PostgreSQL can hold it: no NUL, no number beyond 64 bits, none that is not finite."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd")
     if isinstance(value, dict):
         return {clean(name): clean(each) for name, each in value.items()}
     if isinstance(value, list):
         return [clean(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
         return _as_float(value)
     return value

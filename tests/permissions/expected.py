@@ -108,3 +108,8 @@ for path in ("allow-list/", "allow-list/<pk>/remove/"):
 EXPECTED[("GET", f"{API}blocks/preview/")] = READ
 for form in ("active", "nginx", "fail2ban"):
     EXPECTED[("GET", f"{API}blocks/{form}/")] = ("01111", {"blocks"})
+EXPECTED[("GET", f"{API}runs/")] = READ
+EXPECTED[("GET", f"{API}runs/<pk>/")] = READ
+for inside in ("phases", "events", "logs", "curves", "artifacts", "checkpoints", "gates"):
+    EXPECTED[("GET", f"{API}runs/<pk>/{inside}/")] = READ
+EXPECTED[("POST", f"{API}runs/import/")] = WRITE

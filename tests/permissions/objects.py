@@ -24,6 +24,7 @@ from alerts.models import (
     RuleGroup,
     WebhookIn,
 )
+from forge_dashboard.models import Artifact, Checkpoint, GateResult, PhaseRun, PipelineEvent, Run
 from health.models import Check, Component
 from metrics.models import Metric
 from security.models import AllowEntry, Block, DetectorPulse, EnforcerPull, Finding, SecurityEvent
@@ -53,6 +54,7 @@ class Objects:
     finding: Finding
     block: Block
     allowed: AllowEntry
+    run: Run
 
     def of(self, path: str) -> Any:
         """Return the id of the object that this path speaks of."""
@@ -63,7 +65,7 @@ class Objects:
             "/hooks/": self.hook, "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source,
             "/users/": self.user, "/audit/": self.entry, "/security-events/": self.event,
             "/security/events/": self.event, "/findings/": self.finding, "/blocks/": self.block,
-            "/allow-list/": self.allowed, "/allowed/": self.allowed,
+            "/allow-list/": self.allowed, "/allowed/": self.allowed, "/runs/": self.run,
         }  # fmt: skip
         return next(obj.pk for noun, obj in nouns.items() if noun in path)
 
@@ -100,7 +102,7 @@ def one_of_each() -> Objects:
         policy=Policy.objects.create(name="night"), hook=hook_of(channel), alert=alert, notification=notification,
         token=services.token_issue(name="ci", kind="service", scopes=["admin"], actor=SYSTEM, now=now)[0],
         source=source, user=user, team=Team.objects.create(name="night shift"), entry=AuditEntry.objects.all()[0],
-        check=_of_health(now),
+        check=_of_health(now), run=_of_forge(source, now),
     )  # fmt: skip
 
 
@@ -132,6 +134,16 @@ def hook_of(channel: Channel) -> InboundHook:
     return hook
 
 
+def _of_forge(source: Source, now: datetime) -> Run:
+    run = Run.objects.create(source=source, external_id="r", state="running", created_at=now, last_event_at=now)
+    PhaseRun.objects.create(run=run, phase="adas")
+    PipelineEvent.objects.create(run=run, event_id="1", at=now, received_at=now, kind="run")
+    Artifact.objects.create(run=run, name="a", at=now, event_id="1")
+    Checkpoint.objects.create(run=run, name="c", at=now, event_id="1")
+    GateResult.objects.create(run=run, gate="g", display="g", state="passed", at=now, event_id="1")
+    return run
+
+
 def _of_health(now: datetime) -> Check:
     config = {"name": "console.memory"}
     component = Component.objects.create(name="api")
@@ -158,7 +170,9 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         "blocks/<pk>/lift/": {"reason": "a mistake"}, "blocks/<pk>/extend/": {"reason": "goes on", "seconds": 3600},
         "allow-list/": {"scope": "cidr", "value": "203.0.113.0/24", "reason": "our scanner"},
         "allow-list/<pk>/remove/": {"reason": "moved out"},
-        "users/": {"email": "carol@example.org"}, "users/<pk>/": {"name": "Bob"},
+        "runs/import/": {"run_summary": {"run_id": "old"}},
+        "users/": {"email": "carol@example.org"},
+        "users/<pk>/": {"name": "Bob"},
     }  # fmt: skip
 
 
