@@ -53,6 +53,10 @@ ATTACKS = {
         "1 or 2 between 1 and 3",
         "x' having 1=1 --",
         "1 procedure analyse(1)",
+        "x'|!'y",
+        "2dunion select 3",
+        "case 1 when 2 then 3 end",
+        "ascii(substr(version(), 1, 1))",
     ],
     "xss": [
         "<img src=q onerror=print()>",
@@ -128,6 +132,7 @@ INNOCENT = [
     "f9b1c2d3-0000-4000-8000-aabbccddeeff",
     "Please update the set of tables and delete from the list what you do not need.",
     "I have 2 or 3 questions, and 1 more",
+    'clubs where "lunacy finds you" and others do not',
     "",
 ]
 
@@ -217,5 +222,5 @@ def test_any_text_has_a_score_with_reasons(text: str) -> None:
         assert 0.0 <= score.value <= 1.0
         assert bool(score.reasons) == (score.value > 0)
     assert bool(found.event_type) == (found.worst.value > 0)
-    if found.worst.value >= LISTED_FROM and max(found.sqli.value, found.xss.value) >= LISTED_FROM:
-        assert max(found.sqli.value, found.xss.value) >= historical_score(text)
+    if found.worst.value >= LISTED_FROM:
+        assert found.worst.value >= historical_score(text)

@@ -35,7 +35,7 @@ SHAPES = (
         "union_select",
         "joins the rows of another query",
         0.9,
-        r"U\(?S(?:[nsbuvVgfC*(DxI]|w(?:[,F(=]|\)?c|o|wF)|$|c|;)|[nq0)c]US",
+        r"U\(?S(?:[nsbuvVgfC*(DxI]|w(?:[,F(=]|\)?c|o|wF)|$|c|;)|[nq0)c]US|U\(Sw\)",
     ),
     _shape("union_fragment", "begins to join another query", 0.5, r"[nq0)]U(?:$|c|\(|w\()"),
     _shape(
@@ -72,7 +72,7 @@ SHAPES = (
         "stacked_query",
         "a second statement after a semicolon",
         0.8,
-        r";\)?(?:T[OIFvD]|S[nsbvVgfC*(w]|D|T[c;$]|Tw\(|Tw\.|TwZw|[fg]\(|Cw?=)",
+        r";\)?(?:T[OIFvD]|S[nsbvVgfC*(w]|D|T[c;$]|Tw\(|Tw\.|Twc|TwZw|w{1,2}\(?[ns]=[ns]|[fg]\(|Cw?=)",
     ),
     _shape(
         "statement", "a statement that changes data or waits", 0.5, r"(?:^|[qnc;)0x])T(?:OwOI|OI?w(?![w&])|[FI][wD]|D)"
@@ -87,10 +87,13 @@ SHAPES = (
     _shape("leaky_call", "calls a function that sleeps, reads files or leaks by its errors", 0.7, r"g\("),
     _shape("system_name", "names a table or procedure of the database system", 0.5, r"D"),
     _shape("system_table", "reads a table of the database system", 0.8, r"[FIJ]D"),
-    _shape("system_variable", "reads a variable of the server", 0.7, r"Sv|V|[q0]\)?=v"),
+    _shape("system_variable", "reads a variable of the server", 0.7, r"Sv|V|[q0]\)?(?:=v|&D)"),
     _shape("ordered", "probes the number of columns", 0.7, r"B[n](?:[,c;)]|$)|Bn\)?c|B[fg]\("),
-    _shape("having", "a condition between literals, true or false by design", 0.7, r"W!?[nsb]\)?=[nsbu]"),
+    _shape(
+        "having", "a condition between literals, true or false by design", 0.7, r"W!?[nsb]\)?=[nsbu]|W\(?[nb]\)?&!?[nb]"
+    ),
     _shape("case", "a branch of a query", 0.5, r"CC\(?[nswfg]\)?[=oC]"),
+    _shape("case_of_literal", "a branch on a literal", 0.7, r"C[nsf]\)?C[nsbwf]|CC\(?[ns]\)?C"),
     _shape("literal_case", "a branch on a condition between literals", 0.4, r"CC\(?[ns]=[ns]"),
     _shape("literal_argument", "asks a function about two literals", 0.7, r"f\([nsb]=[nsb]|f\(w=n,n,n"),
     _shape("outfile", "writes a file on the server", 0.8, r"II"),
@@ -116,14 +119,14 @@ SHAPES = (
         "broken_expression",
         "leaves its literal and opens it again",
         0.7,
-        r"^[q0]\)?[&!=o*,][^x]{1,400}[&=o,(]u$|^q\)?!?[=o]u$|^q&u$",
+        r"^[q0]\)?[&!=o*,][^x]{1,400}[&=o,(]!?u$|^q\)?!?[=o]!?u$|^q&!?u$",
         fluent=True,
     ),
     _shape(
         "broken_condition",
         "leaves its literal for a condition",
         0.7,
-        r"^[q0Q]\)?&!?(?:[wv]\)?=[nsbufgS(]|[nb]\)?$|w\()|^[q0]\)?=[nbfg]\)?$",
+        r"^[q0Q]\)?&!?(?:[wv]\)?=!?[nsbufgS(]|[nb]\)?$|w\()|^[q0]\)?=[nbfg]\)?$",
         fluent=True,
     ),
     _shape(
@@ -152,6 +155,8 @@ def _found(sql: Sql, text: str) -> Iterator[Reason]:
         if match is not None:
             first, end = sql.span(match.start(), match.end())
             yield Reason(shape.code, shape.text, shape.weight, excerpt(text, first, end))
+    if sql.kinds in {"nc", "nonc", "n*nc"} and sql.words[-1][0] != "#":
+        yield Reason("ended_number", "a number that ends in a comment", 0.4, excerpt(text))
     yield from _same(sql, text)
 
 
@@ -172,6 +177,12 @@ def _same(sql: Sql, text: str) -> Iterator[Reason]:
 _DOCUMENT_STORE = re.compile(
     r"""[\[{,]\s{0,8}["']?\$(?:gte?|lte?|ne|n?in|where|regex|exists|or|and|nor|not|expr|comment|func|elemMatch)["']?\s{0,8}[\]:]""",
 )
+_TORN_NUMBER = re.compile(r"\b\d{1,8}\.\d{0,8}e\s?[.(]|\b\d{1,8}\.e\s", re.IGNORECASE)
+_NESTED = re.compile(
+    r"\b(?:ascii|ord|substr(?:ing)?|mid|hex|conv|length|char_length|left|right|lower|upper|concat)\s?\([^()]{0,20}"
+    r"\b(?:ascii|ord|substr(?:ing)?|mid|hex|length|version|database|user|current_user|schema)\s?\(",
+    re.IGNORECASE,
+)
 _PATH_QUERY = re.compile(r"\]\s{0,8}\|\s{0,8}/{1,2}[\w*]")
 _BETWEEN_QUOTES = re.compile(
     r"\s*+(['\"]) ?(?:[-+*/%^|&=<>!]{1,2}|(?:not )?(?:x?or|and|div|mod|r?like|regexp|is|in|between)) ?\1\s*+",
@@ -184,6 +195,8 @@ def _other_stores(text: str) -> Iterator[Reason]:
     for code, pattern, what in (
         ("document_query", _DOCUMENT_STORE, "operators of a document store"),
         ("directory_query", _DIRECTORY, "a filter of a directory"),
+        ("torn_number", _TORN_NUMBER, "a number torn apart to hide a name"),
+        ("nested_call", _NESTED, "a database function inside another"),
         ("path_query", _PATH_QUERY, "joins another path of a document"),
     ):
         match = pattern.search(text)

@@ -29,14 +29,17 @@ _TOKEN = re.compile(
   | (?P<single>'(?:[^'\\]|\\.|'')*+(?P<single_end>')?)
   | (?P<double>"(?:[^"\\]|\\.|"")*+(?P<double_end>")?)
   | (?P<back>`[^`]*+`?)
-  | (?P<number>0[xX][0-9a-fA-F]++|\d++(?:\.\d*+)?(?:[eE][+-]?\d*+)?(?![A-Za-z_])|\.\d++|\d++)
+  | (?P<number>0[xX][0-9a-fA-F]++|\\N\b
+    |\d++(?:\.\d*+)?[dDfFeE](?=(?i:union|and|or|select|from|where|group|order))
+    |\d++(?:\.\d*+)?(?:[eE][+-]?\d*+)?(?![A-Za-z_])|\.\d++|\d++)
   | (?P<server>@@[\w.$`]++)
   | (?P<variable>\?|(?<!\w)@[\w.$`]*+|\:[A-Za-z]\w*+)
   | (?P<word>[A-Za-z_\u0080-\ufffc$][\w$]*+)
+  | (?P<shift><<|>>)
   | (?P<compare><=>|<>|!=|>=|<=|==|:=|!<|!>|\^=|[=<>])
   | (?P<logic>&&|\|\|)
   | (?P<star>\*/?)
-  | (?P<arithmetic><<|>>|[-+/%^|&~])
+  | (?P<arithmetic>[-+/%^|&~])
   | (?P<mark>\(++|\)++|!++|[,;.])
   | (?P<other>.)
     """,
@@ -58,8 +61,8 @@ _WORDS = {
     "C": "case when then else end",
     "J": "join on using",
     "Z": "set",
-    "T": "drop insert update delete create alter truncate exec execute declare shutdown waitfor merge grant revoke call"
-    " replace rename copy backup restore kill handler exists",
+    "T": "drop insert update delete create alter truncate load exec execute declare shutdown waitfor merge grant revoke"
+    " call replace rename copy backup restore kill handler exists",
     "O": "table database view procedure function trigger index schema column tables databases user role login",
     "D": "delay openrowset opendatasource information_schema pg_catalog sysobjects syscolumns sqlite_master dbms_output"
     " utl_http utl_inaddr utl_file dbms_pipe dbms_lock sysusers syslogins sysdatabases all_tables all_tab_columns"
@@ -126,6 +129,9 @@ class _Reader:
         self.hidden = 0
 
     def add(self, kind: str, at: int, word: str) -> None:
+        if kind == "=" and self.kinds and self.kinds[-1] == "=":
+            # `sounds like`, `not like`, `= =` are one comparison.
+            return
         self.kinds.append(kind)
         self.starts.append(at)
         self.words.append(word)
@@ -167,7 +173,7 @@ class _Reader:
         if at + len(word) < len(self.text):
             self.hidden += 1
             return
-        rest = word.lstrip("-#/*+").strip()
+        rest = word.lstrip("-#/*+ ").strip()
         tag = word[0] == "-" and rest.isalnum() and len(rest) <= TAG_CHARS
         self.add("c" if tag or (len(rest) <= COMMENT_CHARS and not any(map(str.isalnum, rest))) else "k", at, word)
 
@@ -224,6 +230,7 @@ _FIXED = {
     "number": "n",
     "variable": "v",
     "compare": "=",
+    "shift": "o",
     "logic": "&",
     "star": "*",
     "server": "V",
