@@ -119,6 +119,12 @@ def _first(labels: object) -> list[tuple[str, Any]]:
     return sorted(labels.items())[:LABELS] if isinstance(labels, dict) else []
 
 
+def worsened_from(letter: Letter) -> str:
+    """Return the severity the receiver knows of where it is no longer the alert's, else an empty text."""
+    was = str(letter.facts.get("was_severity") or "")
+    return was if was and was != letter.payload.get("severity") else ""
+
+
 def _headline(letter: Letter) -> str:
     payload = letter.payload
     if letter.kind == "test":
@@ -129,6 +135,8 @@ def _headline(letter: Letter) -> str:
         took = lasting(payload.get("started_at"), payload.get("resolved_at"))
         because = payload.get("resolved_because") or "recovered"
         return f"Resolved{f' after {took}' if took else ''}: {because}"
+    if was := worsened_from(letter):
+        return f"It got worse: {payload.get('severity')}, was {was}"
     if letter.kind == "repeat":
         return f"Still firing and not acknowledged: step {letter.step} of the policy"
     return "Firing again" if letter.facts.get("repeat_no") else "Firing"

@@ -77,6 +77,7 @@ def _facts(row: Notification, now: datetime) -> dict[str, Any]:
         **facts,
         "owner": str(alert.assignee or ""),
         "repeat_no": row.repeat_no,
+        "was_severity": _was_severity(row) if row.kind in TOLD and row.repeat_no else "",
         "fired_this_week": selectors.fires_since(alert, now - WEEK),
         "next_step_at": ahead.due_at.isoformat() if ahead and alert.state != AlertState.RESOLVED else "",
         "told": _told(row, alert),
@@ -90,6 +91,14 @@ def _first_owed_at(row: Notification) -> str:
     same = Notification.objects.filter(alert=row.alert, channel=row.channel, episode=row.episode)
     first = same.order_by("id").values_list("created_at", flat=True).first()
     return (first or row.created_at).isoformat()
+
+
+def _was_severity(row: Notification) -> str:
+    """Return the severity this channel was last told of in the episode, for an alert may have got worse since."""
+    told = Notification.objects.filter(
+        alert=row.alert, channel=row.channel, episode=row.episode, id__lt=row.pk, kind__in=TOLD, attempts__gt=0
+    )
+    return str(told.order_by("-id").values_list("payload__severity", flat=True).first() or "")
 
 
 def _told(row: Notification, alert: Alert) -> list[list[str]]:

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from demo.lookalikes.web import Reply, Request, WebLookAlike, json_reply
 
 TOKEN = "github_pat_lookalike"  # noqa: S105 (opens nothing)
-ROUTE = re.compile(r"^/repos/(?P<repo>[^/]+/[^/]+)/issues(?:/(?P<number>\d+))?(?:/(?P<part>comments|labels))?/?$")  # noqa: TID251
+ROUTE = re.compile(  # noqa: TID251
+    r"^/repos/(?P<repo>[^/]+/[^/]+)/issues(?:/(?P<number>\d+))?(?:/(?P<part>comments|labels)(?:/(?P<name>[^/]+))?)?/?$"
+)
 BODY_CHARACTERS = 65_536
 SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 
@@ -126,6 +128,7 @@ class GitHubServer(WebLookAlike):
             ("POST", False, ""): self._create, ("GET", False, ""): self._list, ("GET", True, ""): self._get,
             ("PATCH", True, ""): self._patch, ("POST", True, "comments"): self._comment,
             ("GET", True, "comments"): self._comments, ("POST", True, "labels"): self._label,
+            ("DELETE", True, "labels"): self._unlabel,
         }  # fmt: skip
         found = act.get((request.method, number > 0, part))
         if found is None or (number and (repo, number) not in self.issues):
@@ -254,6 +257,13 @@ class GitHubServer(WebLookAlike):
         issue = self.issues[(repo, number)]
         issue.labels = list(dict.fromkeys([*issue.labels, *_names(request.json().get("labels"))]))
         return json_reply(200, [{"name": name} for name in issue.labels])
+
+    def _unlabel(self, request: Request, repo: str, number: int) -> Reply:
+        issue, name = self.issues[(repo, number)], unquote(request.path.rsplit("/", 1)[1])
+        if name not in issue.labels:
+            return json_reply(404, {"message": "Label does not exist"})
+        issue.labels.remove(name)
+        return json_reply(200, [{"name": each} for each in issue.labels])
 
     def hook(self, url: str, secret: str) -> None:
         """Have what people do here delivered to an address from now on."""

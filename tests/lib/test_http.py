@@ -144,3 +144,30 @@ def test_nobody_listening_is_unreachable(settings: Any) -> None:
     settings.CONFIG = replace(settings.CONFIG, outbound_allowed=["127.0.0.1/32:*"])
     with pytest.raises(http.Unreachable):
         http.post("http://127.0.0.1:1/", body=b"{}", headers={})
+
+
+@pytest.mark.parametrize(("call", "line"), [("get", b"GET"), ("patch", b"PATCH")])
+def test_every_verb_goes_through_the_same_guard(listener: Any, settings: Any, call: str, line: bytes) -> None:
+    port, got, answer = listener
+    how: dict[str, Any] = {"headers": {}} | ({"body": b"{}"} if call == "patch" else {})
+    with pytest.raises(http.Refused):
+        getattr(http, call)(f"http://127.0.0.1:{port}/", **how)
+    settings.CONFIG = replace(settings.CONFIG, outbound_allowed=["127.0.0.1/32:*"])
+    answer.append(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert getattr(http, call)(f"http://127.0.0.1:{port}/x", **how).status == 204
+    assert got[0].startswith(line + b" /x HTTP/1.1")
+
+
+def test_connections_for_other_protocols_obey_the_same_rules(listener: Any, settings: Any) -> None:
+    port, _, _ = listener
+    with pytest.raises(http.Refused, match="not a public address"):
+        http.connect("127.0.0.1", port, encrypted=True, ports=frozenset({port}))
+    with pytest.raises(http.Refused, match="only TLS"):
+        http.connect("example.org", 25, encrypted=False, ports=frozenset({25}), resolver=public)
+    with pytest.raises(http.Refused, match="port 22"):
+        http.connect("example.org", 22, encrypted=True, ports=frozenset({25}), resolver=public)
+    settings.CONFIG = replace(settings.CONFIG, outbound_allowed=["127.0.0.1/32:*"])
+    with http.connect("127.0.0.1", port, encrypted=False, ports=frozenset()) as connection:
+        assert connection.getpeername() == ("127.0.0.1", port)
+    with pytest.raises(http.Unreachable):
+        http.connect("127.0.0.1", 1, encrypted=False, ports=frozenset())

@@ -51,11 +51,15 @@ def title_of(story: Story) -> str:
     return line(story.title.replace("@", "@\u200b"), TITLE_CHARACTERS)
 
 
+def severity_label_of(severity: str) -> str:
+    """Return the label of a severity."""
+    return f"severity-{re.sub(r'[^a-z]+', '-', severity.lower()).strip('-') or 'unknown'}"
+
+
 def labels_of(letter: Letter, story: Story) -> list[str]:
     """Return the labels of an issue: what happened, where, by whom, and those of the channel."""
     component = component_of(letter)
-    severity = re.sub(r"[^a-z]+", "-", story.severity).strip("-")
-    found = [f"severity-{severity or 'unknown'}", f"component-{component}" if component else "", ALWAYS, "monitoring"]
+    found = [severity_label_of(story.severity), f"component-{component}" if component else "", ALWAYS, "monitoring"]
     wanted = [*found, *(letter.config.get("labels") or [])]
     return list(dict.fromkeys(label[:LABEL_CHARACTERS] for label in wanted if label))
 

@@ -13,7 +13,7 @@ from alerts.channels.github import issue
 from alerts.channels.github.form import API_URL
 from alerts.channels.github.pacing import paced
 from alerts.channels.message import ChannelError, Known, Letter, Sent
-from alerts.channels.telling import moment_of, story_of
+from alerts.channels.telling import moment_of, story_of, worsened_from
 from alerts.engine.retry import Verdict, verdict_of
 
 TOTAL_SECONDS = 12.0
@@ -137,6 +137,7 @@ class _Keeper:
                 return self._sent(self._row)
             if self._letter.attempt == 1 or not self._said(number):
                 self._call("POST", f"/{number}/comments", {"body": issue.comment_of(self._letter)})
+            self._relabel(number)
             return self._sent(self._call("PATCH", f"/{number}", self._standing()))
         except ChannelError as error:
             error.made = self._known(number) if not self._letter.known else None
@@ -153,6 +154,18 @@ class _Keeper:
         if self._letter.kind == "fire":
             return {"state": "open", "state_reason": "reopened", "title": title}
         return {"title": title}
+
+    def _relabel(self, number: int) -> None:
+        """Put the label of the new severity in the place of the old one; labels people gave stay."""
+        was = worsened_from(self._letter)
+        if not was:
+            return
+        self._call("POST", f"/{number}/labels", {"labels": [issue.severity_label_of(self._story.severity)]})
+        try:
+            self._call("DELETE", f"/{number}/labels/{issue.severity_label_of(was)}")
+        except _No as no:
+            if no.status != 404:
+                raise
 
     def _said(self, number: int) -> bool:
         began = moment_of(self._letter.facts.get("first_owed_at")) or self._letter.at

@@ -99,6 +99,22 @@ def test_a_new_episode_reopens_the_issue(server: GitHubServer) -> None:
     assert Link.objects.count() == 1
 
 
+def test_an_alert_that_gets_worse_changes_title_and_label_and_says_so(server: GitHubServer) -> None:
+    policy_with((0, [repository(server)]), triggers=[{"severity": ["high"]}], name="high")
+    policy_with((0, [Channel.objects.get()]), triggers=[{"severity": ["critical"]}], name="critical", position=1)
+    now = clock.now()
+    fire(now=now)
+    dispatch(now)
+    server.label_issue("investigating")
+    fire(now=now + timedelta(seconds=60), severity="critical")
+    dispatch(now + timedelta(seconds=60))
+    issue = server.issue()
+    assert (issue.title, len(issue.comments)) == ("[CRITICAL] Hot", 1)
+    assert "It got worse: critical, was high" in issue.comments[0].body
+    assert {"severity-critical", "investigating"} <= set(issue.labels)
+    assert "severity-high" not in issue.labels
+
+
 def test_an_answer_that_was_cut_off_leaves_one_issue(server: GitHubServer) -> None:
     policy_with((0, [repository(server)]), triggers=HOT)
     server.cut_next()
