@@ -20,7 +20,7 @@ _LOOKALIKES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02b9": "'", "\u203
 _NAMED = {name.rstrip(";").lower(): sign for name, sign in html5.items() if len(sign) == 1 and ord(sign) < 128}
 
 
-FOCUS_CHARS = 12 * 1024
+FOCUS_CHARS = 8 * 1024
 _MARKS = re.compile(
     r"""['"`<;|$%{\\]|&#|--|/\*|\.\.[/\\]|\bunion\b|\bselect\b|script:|\bor\b|\band\b|etc/""", re.IGNORECASE
 )

@@ -9,7 +9,7 @@ from aivillage_observability.scoring.sql_lexer import Quote, Sql, read
 
 _HINT = re.compile(
     r"""['"`();=<>|&*\#@$]|--|/\*|\b(?:select|union|order|group|having|between|like|x?or|and|from|insert|update|delete
-    |drop|exec|create|declare|truncate|alter)\b""",
+    |drop|exec|case|create|declare|truncate|alter)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 
