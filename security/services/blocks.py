@@ -55,8 +55,7 @@ def _stored(block: Block, actor: Actor, now: datetime) -> Block | None:
         raise
     audit(actor, "block.create", block, now=now, after=_facts(block))
     live.ring("security")
-    hand = "automatic" if block.automatic else "person"
-    transaction.on_commit(lambda: measures.BLOCKS.labels(block.scope, hand, "add").inc(), robust=True)
+    transaction.on_commit(lambda: measures.BLOCKS.labels(block.scope, "person", "add").inc(), robust=True)
     return block
 
 
@@ -98,10 +97,30 @@ def block_automatically(findings: Mapping[str, Finding], actor: Actor, *, now: d
     ]  # fmt: skip
     standing = active_blocks(now=now).filter(scope=BlockScope.IP, value__in=may).values_list("value", flat=True)
     blocked = set(standing) if may else set()
-    # In one order everywhere, so that two workers wait for each other at most once and never in a circle.
-    for address in sorted(set(may) - blocked):
-        _stored(_automatic(address, findings[address], actor, now), actor, now)
+    fresh = [_automatic(address, findings[address], actor, now) for address in sorted(set(may) - blocked)]
+    if fresh:
+        _stored_together(fresh, actor, now)
     return set(may)
+
+
+def _stored_together(fresh: list[Block], actor: Actor, now: datetime) -> None:
+    """Store automatic blocks and one row of the trail; what another worker has just stored stays as it is."""
+    # In one order everywhere, so that two workers wait for each other at most once and never in a circle.
+    same = Block.objects.filter(scope=BlockScope.IP, value__in=[block.value for block in fresh], ended_at=None)
+    over = list(same.filter(expires_at__lte=now).order_by("value").select_for_update().values_list("pk", flat=True))
+    if over:
+        Block.objects.filter(pk__in=over).update(ended_at=F("expires_at"))
+    Block.objects.bulk_create(fresh, ignore_conflicts=True)
+    stored = list(Block.objects.filter(pk__in=[block.pk for block in fresh]).order_by("value"))
+    if not stored:
+        return
+    facts = {block.value: block.reason for block in stored}
+    only = stored[0] if len(stored) == 1 else None
+    after = {"blocks": facts, "expires_at": stored[0].expires_at.isoformat()}
+    audit(actor, "block.create", only, object_type="block", now=now, after=after)
+    live.ring("security")
+    added = measures.BLOCKS.labels(BlockScope.IP.value, "automatic", "add")
+    transaction.on_commit(lambda: added.inc(len(stored)), robust=True)
 
 
 def _automatic(address: str, finding: Finding, actor: Actor, now: datetime) -> Block:
@@ -196,8 +215,9 @@ def allow_remove(*, entry_id: UUID, reason: str, actor: Actor, now: datetime) ->
 def note_expired(*, now: datetime, limit: int = 500) -> int:
     """Note the end of blocks that ran out, for the timeline; whether a block is in force never waits for this."""
     over = Block.objects.filter(ended_at=None, expires_at__lte=now).order_by("expires_at")
-    ids = list(over.values_list("pk", flat=True)[:limit])
     with transaction.atomic():
+        # Whoever holds one of them is ending it, or has it put up again.
+        ids = list(over.select_for_update(skip_locked=True).values_list("pk", flat=True)[:limit])
         noted = Block.objects.filter(pk__in=ids, ended_at=None).update(ended_at=F("expires_at")) if ids else 0
         if noted:
             live.ring("security")

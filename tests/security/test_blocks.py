@@ -196,3 +196,22 @@ def test_more_of_the_same_attack_finds_the_block_in_force(teller: Teller, detect
         teller.tell(*(teller.failure(seconds=burst) for _ in range(12)))
         detect(now=later(5))
     assert Block.objects.count() == 1
+
+
+def test_many_attackers_of_one_batch_are_one_row_of_the_trail(teller: Teller, detect: Detect) -> None:
+    teller.tell(*(teller.failure(ip=f"10.6.0.{n}", count=11) for n in range(5)))
+    detect()
+    assert Block.objects.filter(automatic=True).count() == 5
+    trail = AuditEntry.objects.get(action="block.create")
+    assert trail.after is not None
+    assert sorted(trail.after["blocks"]) == [f"10.6.0.{n}" for n in range(5)]
+
+
+def test_an_attacker_whose_block_ran_out_is_blocked_again(teller: Teller, detect: Detect) -> None:
+    teller.tell(teller.failure(count=11))
+    detect()
+    assert teller.tell(teller.failure(count=11, seconds=500)) == []
+    detect(now=later(4001))
+    assert Block.objects.count() == 2
+    assert Block.objects.exclude(ended_at=None).count() == 1
+    assert listed(now=later(4002)) == ["10.0.0.100"]
