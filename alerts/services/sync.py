@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any
 
 import orjson
 import structlog
@@ -103,15 +102,9 @@ def _follow(link: Link, told: Told, hook: InboundHook, actor: Actor, now: dateti
         return f"{number} ignored: it is older than what the issue last told ({at})"
     if told.settles:
         Link.objects.filter(pk=link.pk).update(settled_at=told.updated_at)
-    if told.login.lower() in _own_logins(hook):
+    if told.login.lower() == hook.login.strip().lower():
         return f"{number} ignored: the console did it itself, as {told.login}"
     return "; ".join(f"{number} {_done(link.alert_id, wish, hook, actor, now)}" for wish in told.wishes)
-
-
-def _own_logins(hook: InboundHook) -> set[str]:
-    config: Any = hook.channel.config if hook.channel else {}
-    configured = config.get("login", "") if isinstance(config, dict) else ""
-    return {login.strip().lower() for login in (hook.login, str(configured)) if login.strip()}
 
 
 def _done(alert_id: int, wish: Wish, hook: InboundHook, actor: Actor, now: datetime) -> str:

@@ -134,8 +134,9 @@ def fresh_buckets() -> None:
 @pytest.fixture
 def hook(transactional_db: None) -> InboundHook:
     """Return a webhook of a channel that has told of the alert called Hot by issue 1."""
-    channel = Channel.objects.create(name="issues", type="github", config={"login": "console-bot"})
-    made = InboundHook(name="gh", channel=channel, allowed_users=["Codertocat=alice@example.org", "octocat"])
+    channel = Channel.objects.create(name="issues", type="github")
+    users = ["Codertocat=alice@example.org", "octocat"]
+    made = InboundHook(name="gh", channel=channel, login="console-bot", allowed_users=users)
     made.seal(HOOK_SECRET)
     made.save()
     return made

@@ -1,11 +1,12 @@
 """From a firing alert to an issue and back, by the look-alike of GitHub and the console's own WSGI entry."""
 
 import threading
-from collections.abc import Iterator
-from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from collections.abc import Callable, Iterator
+from functools import partial
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from django.db import connections
 
 from aivillage_console.wsgi import application
 from alerts.models import Alert, InboundHook, Link, WebhookIn
@@ -19,10 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "both of us know this"
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_args: object) -> None:
         """Stay silent."""
@@ -31,11 +28,17 @@ class _Quiet(WSGIRequestHandler):
 @pytest.fixture
 def console() -> Iterator[str]:
     """Yield the address of the console as a web server runs it."""
-    server = make_server("127.0.0.1", 0, application, server_class=_Server, handler_class=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    server = make_server("127.0.0.1", 0, application, handler_class=_Quiet)
+
+    def serve() -> None:
+        server.serve_forever(poll_interval=0.01)
+        connections.close_all()
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    thread.join()
     server.server_close()
 
 
@@ -55,12 +58,13 @@ def test_an_issue_that_the_console_opened_acts_on_its_alert(github: GitHubServer
     alert = fire()
     dispatch()
     assert Link.objects.get().external_id == "acme/app#1"
-    for act, state in (
-        (lambda: github.label_issue("investigating"), "acknowledged"),
+    acts: list[tuple[Callable[[], tuple[int, str] | None], str]] = [
+        (partial(github.label_issue, "investigating"), "acknowledged"),
         (github.close_issue, "resolved"),
         (github.reopen_issue, "firing"),
-        (lambda: github.comment_on("/resolve rolled back"), "resolved"),
-    ):
+        (partial(github.comment_on, "/resolve rolled back"), "resolved"),
+    ]
+    for act, state in acts:
         answer = act()
         assert answer is not None
         assert answer[0] == 202
