@@ -1,8 +1,9 @@
 """How long it takes until people see what a pipeline says: commit to painted, 20 viewers of a run, 50 events a second.
 
 The console is a whole one of its own; every event is a request of its own through the real door. The viewers are real
-pages in one headless Chromium. Each page notes, by a MutationObserver and the task after the next animation frame, when
-a line stood in its log and when its step counter had moved on. All clocks are this host's.
+pages in one headless Chromium, half of them on the run's overview, half on its log, so that what is measured is in
+sight: by a MutationObserver and the task after the next animation frame, an overview notes when its step counter had
+moved on, a log when a line stood in it. All clocks are this host's.
 
 When exactly a transaction committed is not known from outside: after its request was sent and before it was answered.
 So there are two figures: since the answer (at most this early) and since the sending (everything counted).
@@ -32,6 +33,7 @@ SECONDS = {True: 15.0, False: 60.0}
 SETTLE_SECONDS, OPEN_MS = 5.0, 120_000.0
 GOAL_MS = 500.0
 RUN = "forge-live"
+TABS = ("?tab=overview", "?tab=logs")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WATCH = """() => {
   const seen = { lines: [], steps: [], pulses: [], failed: 0 };
@@ -151,7 +153,7 @@ def pages(browser: Browser, console: Console, cookies: list[dict[str, str]], pat
         page = context.new_page()
         page.add_init_script(f"({WATCH})()")
         page.set_default_timeout(OPEN_MS)
-        page.goto(console.url + path, wait_until="domcontentloaded")
+        page.goto(console.url + path + TABS[number % 2], wait_until="domcontentloaded")
         page.locator("html[data-link=live]").wait_for(state="attached")
         opened.append(page)
     return opened
@@ -163,7 +165,10 @@ def delays(sender: Sender, seen: list[dict[str, Any]]) -> tuple[dict[str, list[f
     lost = 0
     steps = sorted(number for number, kind in sender.kinds.items() if kind == "step" and number in sender.answered_ms)
     lines = [number for number, kind in sender.kinds.items() if kind == "line" and number in sender.answered_ms]
-    for one in seen:
+    for place, one in enumerate(seen):
+        if place % 2 == 0:
+            _steps(sender, one, steps, found)
+            continue
         painted = dict(reversed([(int(number), at) for number, at in one["lines"]]))
         for number in lines:
             if number not in painted:
@@ -171,13 +176,16 @@ def delays(sender: Sender, seen: list[dict[str, Any]]) -> tuple[dict[str, list[f
                 continue
             found["line answered"].append(painted[number] - sender.answered_ms[number])
             found["line sent"].append(painted[number] - sender.sent_ms[number])
-        for number in steps:
-            # A step is seen when the counter shows it or one beyond it.
-            at = next((at for step, at in one["steps"] if step >= number), None)
-            if at is not None:
-                found["step answered"].append(at - sender.answered_ms[number])
-                found["step sent"].append(at - sender.sent_ms[number])
     return found, lost
+
+
+def _steps(sender: Sender, one: dict[str, Any], steps: list[int], found: dict[str, list[float]]) -> None:
+    for number in steps:
+        # A step is seen when the counter shows it or one beyond it.
+        at = next((at for step, at in one["steps"] if step >= number), None)
+        if at is not None:
+            found["step answered"].append(at - sender.answered_ms[number])
+            found["step sent"].append(at - sender.sent_ms[number])
 
 
 def run_path(console: Console, cookies: dict[str, str]) -> str:

@@ -49,7 +49,11 @@ class CurveEnd:
 
 @dataclass(slots=True)
 class Seen:
-    """A run as it was read at one version; `shared` keeps what was made of it for all who ask."""
+    """A run as it was read at one version.
+
+    `shared` keeps what was made of it for all who ask; `lasting` goes on to later versions until a state changes or the
+    whole is read again, which is a second later at most.
+    """
 
     detail: RunDetail
     version: int
@@ -60,6 +64,12 @@ class Seen:
     lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     curves: dict[int, CurveEnd] = field(default_factory=dict)
     shared: dict[Any, Any] = field(default_factory=dict)
+    lasting: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def states(self) -> list[str]:
+        """Return the states of the run and of its phases."""
+        return [self.detail.state, *(phase.state for phase in self.detail.phases)]
 
     @property
     def last_line(self) -> int:
@@ -135,6 +145,8 @@ def _read(viewer: Any, run_id: UUID, old: Seen | None, now: datetime) -> Seen | 
     made = Seen(detail, run.version, now, whole_at, asked, serial=old.serial + 1 if old else 0)
     if old is not None:
         made.lines.extend(old.lines)
+        if old.whole_at == whole_at and old.states == made.states:
+            made.lasting = old.lasting
     made.lines.extend(_lines(run, old))
     made.curves = _curves(run, old.curves if old else {})
     return made

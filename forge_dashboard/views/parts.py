@@ -182,10 +182,15 @@ MAKERS: dict[str, Callable[[Seen], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def _holder(seen: Seen, name: str) -> dict[Any, Any]:
+    """Return where a part is kept: most change only with a state or with what is read once a second."""
+    return seen.shared if name in ("bar", "now") else seen.lasting
+
+
 def part(seen: Seen, name: str, zone_name: str) -> Part:
     """Return one part of the page as it stands at this version, in a reader's time zone."""
-    key = (name, zone_name)
-    made = seen.shared.get(key)
+    key, kept = (name, zone_name), _holder(seen, name)
+    made = kept.get(key)
     if made is None:
         detail = seen.detail
         reader = SimpleNamespace(user=SimpleNamespace(time_zone=zone_name))
@@ -193,6 +198,6 @@ def part(seen: Seen, name: str, zone_name: str) -> Part:
         context = {"request": reader, "run": detail.run, "row": detail.row, "detail": detail, "state": detail.state,
                    "over": over(seen), "ends": ends} | MAKERS[name](seen)  # fmt: skip
         html = render_to_string(f"forge/_{name}.html", context)
-        made = seen.shared[key] = Part(f"{zlib.crc32(html.encode()):x}", html)
+        made = kept[key] = Part(f"{zlib.crc32(html.encode()):x}", html)
     answer: Part = made
     return answer

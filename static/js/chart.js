@@ -34,9 +34,14 @@
   const probe = document.createElement("span");
   probe.hidden = true;
   document.body.append(probe);
+  // Asking for a computed style makes the browser settle all styles at once, so each token is asked for once a theme.
+  const tokens = new Map();
   const token = (name) => {
-    probe.style.color = `var(--${name})`;
-    return getComputedStyle(probe).color;
+    if (!tokens.has(name)) {
+      probe.style.color = `var(--${name})`;
+      tokens.set(name, getComputedStyle(probe).color);
+    }
+    return tokens.get(name);
   };
   const font = () => `11px ${getComputedStyle(document.body).fontFamily}`;
   const faint = (colour, share) => colour.replace(/rgb\(([^)]+)\)/, (_, parts) => `rgba(${parts}, ${share})`);
@@ -251,7 +256,7 @@
     next.forEach((show, index) => chart.plot.setSeries(index + 1, { show }));
     for (const other of $$(`.legend-btn[data-figure="${button.dataset.figure}"]`)) other.setAttribute("aria-pressed", next[Number(other.dataset.series)]);
   });
-  document.addEventListener("ui:theme", () => { for (const chart of charts.values()) chart.redraw = true; buildAll(); for (const chart of charts.values()) chart.redraw = false; });
+  document.addEventListener("ui:theme", () => { tokens.clear(); for (const chart of charts.values()) chart.redraw = true; buildAll(); for (const chart of charts.values()) chart.redraw = false; });
   document.addEventListener("ui:morphed", (event) => buildAll(event.target));
   document.addEventListener("htmx:afterSettle", () => buildAll());
   buildAll();

@@ -123,8 +123,8 @@
     const content = document.createElement("template");
     content.innerHTML = said.html;
     region.dataset.part = said.tag;
-    live.morph(region, content.content);
-    grow();
+    // Nothing in a part is drawn by scripts but times, which come fresh; the bars are set right once a pulse.
+    live.morph(region, content.content, true);
   };
   document.addEventListener("selectionchange", () => {
     for (const [name, said] of [...waiting]) if (!selecting(document.getElementById(name))) { waiting.delete(name); put(name, said); }
@@ -132,20 +132,40 @@
 
   // ---- Curves: only new points travel. A curve the page does not draw yet comes with the whole region.
   const readCursors = () => { for (const figure of figures()) state.curves[figure.dataset.curve] = Number(figure.dataset.points || 0); };
+  // A chart out of sight is drawn when it comes into sight; its points wait.
+  const inSight = new Set();
+  const unseen = new Map();
+  const draw = (holder, points) => {
+    const drawn = charts && charts.extend($("[data-chart]", holder), points);
+    const last = $("[data-last]", holder);
+    if (drawn && last && points.length) last.textContent = charts.format(points.at(-1)[1], "");
+    return drawn;
+  };
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) { inSight.delete(target); continue; }
+      inSight.add(target);
+      const waited = unseen.get(target.dataset.curve);
+      unseen.delete(target.dataset.curve);
+      if (waited) draw(target, waited);
+    }
+  });
+  const watchFigures = () => { for (const figure of figures()) sight.observe(figure); };
   const drawPoints = (curves) => {
     let unknown = false;
     for (const [id, said] of Object.entries(curves)) {
       const holder = figures().find((figure) => figure.dataset.curve === id);
-      if (!holder || !charts || !charts.extend($("[data-chart]", holder), said.points)) { unknown = true; continue; }
+      if (!holder) { unknown = true; continue; }
       state.curves[id] = said.count;
-      const last = $("[data-last]", holder);
-      if (last) last.textContent = charts.format(said.points.at(-1)[1], "");
+      if (!inSight.has(holder)) unseen.set(id, [...(unseen.get(id) || []), ...said.points].slice(-mostLines));
+      else if (!draw(holder, said.points)) unknown = true;
     }
     const region = $("#curves");
     if (unknown && region) live.schedule(region);
   };
-  document.addEventListener("ui:morphed", (event) => { if (event.target.id === "curves") readCursors(); });
+  document.addEventListener("ui:morphed", (event) => { if (event.target.id === "curves") { unseen.clear(); readCursors(); watchFigures(); } });
   readCursors();
+  watchFigures();
 
   // ---- The pulse: one request at a time, never more often than the page can take it in.
   let flying = false;
@@ -161,6 +181,7 @@
   };
   const take = (said) => {
     for (const [name, part] of Object.entries(said.parts)) put(name, part);
+    if ("run-phases" in said.parts) grow();
     if (said.lines && tail) {
       state.log = said.log;
       if (following) { append(said.lines); toEnd(); } else hold(said.lines, said.line_count);

@@ -34,10 +34,11 @@
       return true;
     },
   };
-  const morph = (region, content) => {
+  const morph = (region, content, quietly = false) => {
     const cursor = $("tr.cursor", region);
     Idiomorph.morph(region, content, { morphStyle: "innerHTML", restoreFocus: true, ignoreActiveValue: true, callbacks: keepers });
     if (cursor && cursor.isConnected) cursor.classList.add("cursor");
+    if (quietly) return;
     if (window.htmx) htmx.process(region);
     region.dispatchEvent(new CustomEvent("ui:morphed", { bubbles: true }));
   };
