@@ -3,6 +3,7 @@
 Errors of the Web API are HTTP 200 with `ok: false`; too much is HTTP 429 with Retry-After.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class SlackServer(WebLookAlike):
         self.error_next: list[str] = []
         self._per_second, self._burst = per_second, burst
         self._posting: dict[str, Allowance] = {}
+        self._numbers = itertools.count(1)
         self._tier_3 = Allowance(50 / 60, 50)
 
     @property
@@ -127,7 +129,7 @@ class SlackServer(WebLookAlike):
         return json_reply(200, {"ok": True, "channel": channel, "ts": message.ts, "message": {"ts": message.ts}})
 
     def _stored(self, channel: str, shown: dict[str, Any], now: float, thread: str) -> Message:
-        ts = f"{int(now)}.{len(self.messages) + 1:06d}"
+        ts = f"{int(now)}.{next(self._numbers):06d}"
         message = Message(channel, ts, dict(shown), thread, now)
         self.messages.append(message)
         return message
