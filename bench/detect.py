@@ -1,9 +1,9 @@
 """How well attacks are told from innocent values, how fast, and how long an event takes through the whole server.
 
-Recall and false alarms are printed per source of a corpus of single values (JSON lines {src, kind, payload}): by
-default the development half of web-payloads-unified beside this tree. A value is caught from the score that alerts, by the
-scorer of its kind. libinjection, where its package builds, sees the same values in all the readings that decoding makes
-of them. Then one console of its own takes events through its door at a steady pace, and many at once.
+Recall and false alarms are printed per source of a corpus of single values, JSON lines {src, kind, payload}: by default
+the development half of web-payloads-unified beside this tree. A value is caught from the score that alerts on, by the
+scorer of its kind. libinjection, where its package builds, sees the same values in all the readings that decoding
+makes of them. Then one console of its own takes events through its door at a steady pace, and many at once.
 """
 
 import argparse

@@ -81,7 +81,7 @@ SHAPES = (
         "change",
         "a statement that changes data",
         0.7,
-        r"T[wD]Z[wvD]=|^Zv=|TI[wD](?:\(|[wT]\()|^TO[wD](?:$|[c;(])|Tv|T\(v|(?:^|[q0n)])TF[wD](?:$|[c;W])",
+        r"T[wD]Z[wvD]=|^Zv=|TI[wD](?:\(|[wT]\()|^TO[wD](?:$|[c;(])|^Tw;?c$|Tv|T\(v|(?:^|[q0n)])TF[wD](?:$|[c;W])",
     ),
     _shape("delay", "waits or runs a procedure of the server", 0.8, r"T(?:w\.{1,2})?D"),
     _shape("leaky_call", "calls a function that sleeps, reads files or leaks by its errors", 0.7, r"g\("),
@@ -106,7 +106,7 @@ SHAPES = (
         r"^[^xk;]{0,200}(?:[nsvb]\)|[o&=][nsb])c$",
         fluent=True,
     ),
-    _shape("truncated", "cuts off the rest of the query after a literal", 0.8, r"^[q0]\)?;?c$|^0?q\)?;?c"),
+    _shape("truncated", "cuts off the rest of the query after a literal", 0.8, r"^[q0]\)?;?c$|^0?q\)?;?c|^q\)?;$"),
     _shape("ended_comment", "ends in a comment", 0.3, r"[nsbw)U(]\)?;?c$"),
     _shape(
         "broken_comment",
@@ -178,6 +178,9 @@ _DOCUMENT_STORE = re.compile(
     r"""[\[{,]\s{0,8}["']?\$(?:gte?|lte?|ne|n?in|where|regex|exists|or|and|nor|not|expr|comment|func|elemMatch)["']?\s{0,8}[\]:]""",
 )
 _TORN_NUMBER = re.compile(r"\b\d{1,8}\.\d{0,8}e\s?[.(]|\b\d{1,8}\.e\s", re.IGNORECASE)
+_CAST = re.compile(
+    r"[\w)'\"]::(?:int[248]?|integer|bigint|text|varchar|numeric|double precision|regclass|bytea)\b", re.IGNORECASE
+)
 _NESTED = re.compile(
     r"\b(?:ascii|ord|substr(?:ing)?|mid|hex|conv|length|char_length|left|right|lower|upper|concat)\s?\([^()]{0,20}"
     r"\b(?:ascii|ord|substr(?:ing)?|mid|hex|length|version|database|user|current_user|schema)\s?\(",
@@ -196,6 +199,7 @@ def _other_stores(text: str) -> Iterator[Reason]:
         ("document_query", _DOCUMENT_STORE, "operators of a document store"),
         ("directory_query", _DIRECTORY, "a filter of a directory"),
         ("torn_number", _TORN_NUMBER, "a number torn apart to hide a name"),
+        ("cast", _CAST, "a cast of PostgreSQL, whose error shows the value"),
         ("nested_call", _NESTED, "a database function inside another"),
         ("path_query", _PATH_QUERY, "joins another path of a document"),
     ):

@@ -38,6 +38,7 @@ _CODE_ATTRIBUTES = re.compile(
     r"|contenteditable|onxxx)\s{0,4}=",
     re.IGNORECASE,
 )
+_STYLE_LOADS = re.compile(r"\bstyle\s{0,4}=[^>]{0,200}?(?:url\s{0,4}\(|[{}\[\]])", re.IGNORECASE)
 _BINDING = re.compile(r"\b(?:datasrc|dataformatas|datafld|ev:event|ev:handler)\s{0,4}=", re.IGNORECASE)
 _OUTSIDE = re.compile(r"=\s{0,4}['\"`]?\s{0,4}(?:https?:)?(?://|\\\\)\S", re.IGNORECASE)
 _BROKEN_OUT = re.compile(
@@ -66,6 +67,8 @@ def _attribute_reasons(tag: Tag, shown: str) -> Iterator[Reason]:
         yield Reason("event_handler", "a tag with an event handler", 0.9, shown)
     if _CODE_ATTRIBUTES.search(inside):
         yield Reason("code_attribute", "an attribute that loads or runs code", 0.4, shown)
+    if _STYLE_LOADS.search(inside):
+        yield Reason("style_loads", "a style that loads, or that is none", 0.2, shown)
     if _BINDING.search(inside):
         yield Reason("data_binding", "attributes that bind content from elsewhere", 0.6, shown)
     if tag.name in _DRAWN:
