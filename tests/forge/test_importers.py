@@ -33,7 +33,7 @@ def report(now: datetime) -> dict[str, Any]:
                 "metrics": {"final_fitness": 0.91, "fitness_scores": {"code": 0.8, "math": 0.7}, "history": [1, 2]},
                 "artifacts": {"merge_recipe": {"artifact_type": "recipe", "size_bytes": 812, "checksum": "ab" * 32}},
             },
-            "quiet_star": {"status": "stub_detected", "message": "not implemented"},
+            "quiet_star": {"status": "stub_detected", "message": "does nothing"},
             "BitNetCompressionPhase": {
                 "success": False, "start_time": at(50), "duration_seconds": 600, "error": "ValueError: shape",
                 "warnings": ["slow"],
