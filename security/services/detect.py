@@ -3,10 +3,12 @@
 Nothing is remembered between events: the windows are read from the stored rows, so any worker may take any event.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from time import monotonic, thread_time
+from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,7 +31,7 @@ Clock = Callable[[], datetime]
 log = structlog.get_logger(__name__)
 BUDGET_SECONDS = 0.05
 ATTEMPTS_MAX = 5
-SHOWN_EVERY_SECONDS = 5.0
+SHOWN_EVERY_SECONDS = 1.0
 OVER_BUDGET = "looking at it took longer than 50 ms; the rest of its texts was left out"
 # What a hostile event may make a scorer raise; a lost database is not among them and ends the round.
 POISONOUS = (Poison, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError)
@@ -52,8 +54,10 @@ class Seen:
 
 
 class _Shown:
-    """When this process last showed threat scores."""
+    """Whose threat score is to be shown anew, and when this process last did so."""
 
+    lock = threading.Lock()
+    users: ClassVar[set[str]] = set()
     at_seconds = 0.0
 
 
@@ -64,6 +68,7 @@ def detect_due(*, hand: str, read_clock: Clock = clock.now, deadline_seconds: fl
         now = read_clock()
         token, events = claims.claim(now=now)
         if not events:
+            _show_threats(now)
             return False
         done = detect_batch(token, events, read_clock=read_clock)
         WORK.labels(kind="detect", hand=hand).inc(done)
@@ -170,7 +175,7 @@ def _store(token: UUID, seen: Sequence[Seen], now: datetime) -> int:
         hurry("security_event")
     if kept:
         live.ring("security")
-        transaction.on_commit(lambda: _counted(kept, found, now), robust=True)
+        transaction.on_commit(lambda: _counted(kept, found), robust=True)
     return len(kept)
 
 
@@ -183,7 +188,7 @@ def _finding(event: SecurityEvent, hit: Hit, now: datetime) -> Finding:
     )  # fmt: skip
 
 
-def _counted(kept: Sequence[Seen], found: Sequence[Finding], now: datetime) -> None:
+def _counted(kept: Sequence[Seen], found: Sequence[Finding]) -> None:
     for one in kept:
         event = one.event
         measures.count_event(event.event_type, event.severity or band(one.score))
@@ -194,9 +199,17 @@ def _counted(kept: Sequence[Seen], found: Sequence[Finding], now: datetime) -> N
         if one.skipped:
             measures.SKIPPED.labels(one.skipped).inc()
             log.warning("detection.skipped", event_id=event.pk, reason=one.error)
-    users = sorted({finding.user_id for finding in found if finding.user_id})
-    # What is left out here is shown by the next round of upkeep.
-    if users and monotonic() - _Shown.at_seconds >= SHOWN_EVERY_SECONDS:
+    with _Shown.lock:
+        _Shown.users.update(finding.user_id for finding in found if finding.user_id)
+
+
+def _show_threats(now: datetime) -> None:
+    """Show the scores of those about whom something was found; what is too soon is left to the next call."""
+    with _Shown.lock:
+        if not _Shown.users or monotonic() - _Shown.at_seconds < SHOWN_EVERY_SECONDS:
+            return
         _Shown.at_seconds = monotonic()
-        for threat in threat_scores("user_id", now=now, among=users):
-            measures.show_threat(threat.value, threat.score)
+        users = sorted(_Shown.users)[: measures.MOST_PEOPLE]
+        _Shown.users.clear()
+    for threat in threat_scores("user_id", now=now, among=users):
+        measures.show_threat(threat.value, threat.score)

@@ -11,6 +11,7 @@ from aivillage_console.lib import clock
 from alerts.sweeping import WATCHES, Sweeper
 from security import measures, services, tasks
 from security.models import Block, DetectorPulse, Finding, SecurityEvent
+from security.services import detect as detection
 from tests.security.conftest import Teller, later
 
 Detect = Callable[..., dict[str, Any]]
@@ -100,3 +101,16 @@ def test_the_sweeper_takes_what_nobody_took(teller: Teller) -> None:
     assert watch is not None
     Sweeper([watch]).round()
     assert SecurityEvent.objects.get().detected_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_threat_is_shown_as_soon_as_it_is_found(
+    teller: Teller, detect: Detect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection, "SHOWN_EVERY_SECONDS", 0.0)
+    teller.tell(teller.failure(user="attacked", count=4, seconds=-3))
+    detect()
+    assert 0.3 < sample("threat_score_current", user_id="attacked") < 0.5
+    teller.tell(teller.failure(user="attacked", count=11, seconds=-2))
+    detect()
+    assert sample("threat_score_current", user_id="attacked") > 0.9
