@@ -7,7 +7,7 @@ from demo.pipeline.stage import Stage
 from demo.pipeline.ternary import packed, quantise
 from demo.pipeline.training import Optimizer, train
 
-STEPS = 3000
+STEPS = 3500
 
 
 def run(stage: Stage) -> dict[str, float | str]:
