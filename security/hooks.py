@@ -9,6 +9,6 @@ from security import asked, intake, services, shipped
 NEXT_EVENT = "SELECT min(due_at) FROM security_securityevent WHERE detected_at IS NULL"
 
 record_kind_register(intake.KIND)
-WATCHES.fill("detect", Watch("detect", NEXT_EVENT, services.detect_due))
+WATCHES.fill("detect", Watch("detect", NEXT_EVENT, services.sweep_due))
 ASKED_KINDS.fill("security_event", asked.KIND)
 SHIPPED_GROUPS.fill("security", shipped.GROUP)

@@ -8,7 +8,7 @@ from security.services.blocks import (
     block_lift,
     note_expired,
 )
-from security.services.detect import detect_due, look_at, pulse
+from security.services.detect import detect_due, look_at, pulse, sweep_due
 from security.services.targets import dangers, spelled
 from security.services.upkeep import pulled, retain, upkeep
 
@@ -26,5 +26,6 @@ __all__ = [
     "pulse",
     "retain",
     "spelled",
+    "sweep_due",
     "upkeep",
 ]

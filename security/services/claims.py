@@ -50,6 +50,13 @@ def claim(*, now: datetime, limit: int = BATCH) -> tuple[uuid.UUID, list[Securit
     return token, rows
 
 
+def in_hand(*, now: datetime, late_seconds: float) -> bool:
+    """Tell whether somebody holds events at this moment and none of the others is later than that."""
+    waiting = SecurityEvent.objects.filter(detected_at=None)
+    late = waiting.filter(due_at__lte=now - timedelta(seconds=late_seconds))
+    return waiting.filter(due_at__gt=now, lease_token__isnull=False).exists() and not late.exists()
+
+
 def finish(token: uuid.UUID, verdicts: Sequence[Verdict], *, now: datetime) -> set[int]:
     """Write the verdicts of events this claim still holds, and return which those were."""
     with connection.cursor() as cursor:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from time import monotonic, thread_time
+from time import monotonic, sleep, thread_time
 from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 BUDGET_SECONDS = 0.05
 ATTEMPTS_MAX = 5
 SHOWN_EVERY_SECONDS = 1.0
+LATE_SECONDS = 3.0
+LOOK_AGAIN_SECONDS = 0.1
 OVER_BUDGET = "looking at it took longer than 50 ms; the rest of its texts was left out"
 # What a hostile event may make a scorer raise; a lost database is not among them and ends the round.
 POISONOUS = (Poison, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError)
@@ -73,6 +75,14 @@ def detect_due(*, hand: str, read_clock: Clock = clock.now, deadline_seconds: fl
         done = detect_batch(token, events, read_clock=read_clock)
         WORK.labels(kind="detect", hand=hand).inc(done)
     return True
+
+
+def sweep_due(*, hand: str, deadline_seconds: float = 20) -> bool:
+    """Look at due events unless others are at it: a burst is theirs until its oldest event is seconds late."""
+    if claims.in_hand(now=clock.now(), late_seconds=LATE_SECONDS):
+        sleep(LOOK_AGAIN_SECONDS)
+        return True
+    return detect_due(hand=hand, deadline_seconds=deadline_seconds)
 
 
 def pulse(*, hand: str, now: datetime) -> None:

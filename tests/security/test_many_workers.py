@@ -95,3 +95,12 @@ def test_a_batch_that_cannot_be_stored_keeps_its_good_events(teller: Teller, mon
     assert not SecurityEvent.objects.filter(detected_at=None).exists()
     assert "cannot be stored" in SecurityEvent.objects.get(pk=poisoned).last_error
     assert Finding.objects.count() == 2
+
+
+def test_the_sweeper_leaves_a_burst_to_those_who_are_at_it_until_it_is_late(flooded: Teller) -> None:
+    claims.claim(now=clock.now())
+    assert services.sweep_due(hand="sweeper") is True
+    assert not SecurityEvent.objects.exclude(detected_at=None).exists()
+    SecurityEvent.objects.filter(lease_token=None).update(due_at=later(-4))
+    services.sweep_due(hand="sweeper")
+    assert SecurityEvent.objects.exclude(detected_at=None).count() == 600 - claims.BATCH
