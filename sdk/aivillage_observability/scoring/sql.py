@@ -119,7 +119,7 @@ SHAPES = (
         "broken_expression",
         "leaves its literal and opens it again",
         0.7,
-        r"^[q0]\)?[&!=o*,][^x]{1,400}[&=o,(]!?u$|^q\)?!?[=o]!?u$|^q&!?u$",
+        r"^[q0]\)?[&!=o*,][^x]{1,400}[&=o,(]!?u$|^q\)?!?=!?u$|^q&!?u$",
         fluent=True,
     ),
     _shape(
@@ -157,6 +157,9 @@ def _found(sql: Sql, text: str) -> Iterator[Reason]:
             yield Reason(shape.code, shape.text, shape.weight, excerpt(text, first, end))
     if sql.kinds in {"nc", "nonc", "n*nc"} and sql.words[-1][0] != "#":
         yield Reason("ended_number", "a number that ends in a comment", 0.4, excerpt(text))
+    # `foo'|'bar` goes on, where `small "&" sign` quotes a sign.
+    if sql.kinds in {"qou", "qo!u"} and (sql.words[1] != "&" or not text[sql.starts[0] - 1].isspace()):
+        yield Reason("broken_expression", "leaves its literal and opens it again", 0.7, excerpt(text))
     yield from _same(sql, text)
 
 
