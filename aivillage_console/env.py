@@ -155,6 +155,9 @@ class Config:
         "Days high events are kept; critical ones are kept for ever.", default=365, unit="days"
     )
 
+    # Agent Forge
+    forge_retention_days: int = setting("Days a run is kept after its last event.", default=90, unit="days")
+
     # The demo
     demo_enabled: bool = setting(
         "Offer the demo run on Setup; `make run` does, and lets channels reach the demo's receivers on loopback.",
@@ -250,6 +253,7 @@ RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "security_auto_block_seconds": _POSITIVE,
     "security_block_seconds": _POSITIVE,
     "security_retention_days": _POSITIVE,
+    "forge_retention_days": _POSITIVE,
     "security_high_retention_days": _POSITIVE,
     "sentry_traces_sample_rate": _SHARE,
     "sentry_profiles_sample_rate": _SHARE,

@@ -244,6 +244,7 @@ CELERY_BEAT_SCHEDULE = {
     "ring-sync": {"task": "alerts.tasks.sync", **_RING},
     "ring-detect": {"task": "security.tasks.detect", **_RING},
     "ring-check": {"task": "health.tasks.check", **_RING},
+    "keep-forge": {"task": "forge_dashboard.tasks.maintain", "schedule": 3600.0, "options": {"expires": 600}},
     "keep-security": {"task": "security.tasks.maintain", "schedule": 60.0, "options": {"expires": 60}},
     "seal-audit": {"task": "accounts.tasks.seal_audit", "schedule": 60.0, "options": {"expires": 60}},
 }
