@@ -76,10 +76,16 @@ def _board_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "board": shown, "rows": [(row, because(row.score)) for row in rows], "flat": bool(status or kind),
         "checks": [one for row in rows for one in row.checks], "now": shown.at, "worst": worst[:3],
-        "verdict": VERDICTS[shown.system.band], "silence": silence and silence.total_seconds(),
+        "verdict": _verdict(shown, worst), "silence": silence and silence.total_seconds(),
         "can_run": _may(request, Role.RESPONDER), "can_edit": _may(request, Role.EDITOR), "status": status,
         "kind": kind, **_links(shown, status, kind),
     }  # fmt: skip
+
+
+def _verdict(shown: Board, worst: list[Row]) -> str:
+    """Return the look of the whole; a good mean does not make a page green on which something is broken."""
+    verdict = VERDICTS[shown.system.band]
+    return "medium" if verdict == "ok" and worst else verdict
 
 
 @require_GET

@@ -21,7 +21,11 @@ SECONDS = 1.0
 
 def because(score: Score) -> str:
     """Return what pulls a score down, in words; why nothing is known where nothing is."""
-    bad = [f"{one.name}: {one.note or one.status}" for one in score.inputs if one.value is not None and one.value < 1]
+    bad = [
+        f"{one.name}: {one.note or one.status}"
+        for one in score.inputs
+        if one.status in ("unhealthy", "partial", "degraded")
+    ]
     return "; ".join([*bad, *(limit.reason for limit in score.limits)])[:500] or score.reason
 
 
