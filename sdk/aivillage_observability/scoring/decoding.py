@@ -81,7 +81,7 @@ def _bytes_of(match: re.Match[str]) -> str:
 
 
 def percent_decoded(text: str) -> str:
-    """Decode %XX and %uXXXX once."""
+    """Decode %27 and %u0027 once."""
     if "%" not in text:
         return text
     plain = _PERCENT_RUN.sub(_bytes_of, text)
