@@ -117,9 +117,11 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Say what each type wants to know."""
         super().__init__(*args, **kwargs)
-        self.fields["config"].help_text = _by_type("CONFIG_HELP")
         kept = "Empty keeps the stored one. A new address drops it."
-        self.fields["secret"].help_text = format_html("{}<br>{}", kept, _by_type("SECRET_LABEL"))
+        helps = {"config": _by_type("CONFIG_HELP"), "secret": format_html("{}<br>{}", kept, _by_type("SECRET_LABEL"))}
+        # Who may only read is given a form without fields.
+        for name in helps.keys() & self.fields.keys():
+            self.fields[name].help_text = helps[name]
 
     def clean(self) -> dict[str, Any]:
         """Add what the channel type finds."""
