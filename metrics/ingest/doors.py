@@ -22,7 +22,7 @@ from aivillage_console.accounts.models import ApiToken
 from aivillage_console.lib import clock
 from metrics.domain import Metadata, Rejection
 from metrics.ingest.arrival import ARRIVAL
-from metrics.ingest.body import decode_body, read_bounded
+from metrics.ingest.body import decode_body, lone_surrogates_spoiled, read_bounded
 from metrics.ingest.limits import DiskGuard
 from metrics.ingest.refusals import LAG, REJECTED, ROWS, Refusal, rejection_record
 from metrics.ingest.rows import METRICS, all_limited, gate, reasons_of
@@ -38,6 +38,7 @@ MAX_JSON_DEPTH = 32
 MAX_JSON_NODES = 200_000
 MAX_ROWS = 50_000
 MAX_BATCH_ID = 64
+NOT_UNICODE = "a text of the row is not Unicode: it holds half a surrogate pair or bytes that are not UTF-8"
 Answer = Callable[[Refusal], HttpResponse]
 Door = Callable[..., HttpResponse]
 
@@ -261,15 +262,23 @@ def _envelope(body: bytes) -> Envelope:
     if deepest > MAX_JSON_DEPTH or nodes > MAX_JSON_NODES:
         most = f"at most {MAX_JSON_DEPTH} and {MAX_JSON_NODES} are taken"
         raise Refusal(413, f"the JSON has depth {deepest} and {nodes} nodes, {most}", "too_large")
-    try:
-        envelope = msgspec.json.decode(body, type=Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, f"the body is not a batch: {error}", "bad_body") from None
+    envelope = _envelope_read(body)
     if not 1 <= len(envelope.batch_id) <= MAX_BATCH_ID or "\0" in envelope.batch_id:
         raise Refusal(400, f"the batch_id must have 1 to {MAX_BATCH_ID} characters", "bad_body")
     if len(envelope.rows) > MAX_ROWS:
         raise Refusal(413, f"{len(envelope.rows)} rows in one batch, at most {MAX_ROWS} are taken", "too_large")
     return envelope
+
+
+def _envelope_read(body: bytes) -> Envelope:
+    try:
+        return msgspec.json.decode(body, type=Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        told = f"the body is not a batch: {error}"
+    try:
+        return msgspec.json.decode(lone_surrogates_spoiled(body), type=Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refusal(400, told, "bad_body") from None
 
 
 def _batch_claim(source_id: UUID, batch_id: str, kind: str, now: datetime) -> IngestBatch | None:
@@ -289,7 +298,9 @@ def _write_batch(
     for number, raw in enumerate(envelope.rows):
         try:
             rows.append((number, decoder.decode(raw)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError:
+            rejected.append(Rejection(number, NOT_UNICODE))
+        except msgspec.DecodeError as error:
             rejected.append(Rejection(number, str(error)))
     rejected.extend(kind.write(rows, context))
     limit = all_limited(rejected, len(envelope.rows))

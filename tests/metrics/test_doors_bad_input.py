@@ -78,6 +78,8 @@ NATIVE = [
     ("NaN", b'{"batch_id": "b1", "rows": [{"name": "a", "value": NaN}]}', {}, 400, "not a batch"),
     ("Infinity", b'{"batch_id": "b1", "rows": [{"name": "a", "value": Infinity}]}', {}, 400, "not a batch"),
     ("not UTF-8", b'{"batch_id": "\xff\xfe", "rows": []}', {}, 400, "not a batch"),
+    ("batch_id of half a pair", b'{"batch_id": "\\ud800", "rows": []}', {}, 400, "not a batch"),
+    ("an escape cut off", b'{"batch_id": "b1", "rows": ["\\ud8"]}', {}, 400, "not a batch"),
     ("deep nesting", b"[" * 5000 + b"]" * 5000, {}, 413, "depth 5000"),
     ("many nodes", batch(*([1] * 200_001)), {}, 413, "nodes"),
     ("many rows", batch(*([1] * 50_001)), {}, 413, "50001 rows"),
@@ -132,6 +134,9 @@ ROWS = [
     ("time of 2^63", {**GOOD_ROW, "timestamp_ms": 1 << 63}, "outside the window"),
     ("time of 2^200", {**GOOD_ROW, "timestamp_ms": 1 << 200}, "outside the window"),
     ("time is a float", {**GOOD_ROW, "timestamp_ms": 1.5}, "Expected"),
+    ("name is half a pair", {"name": "\ud800", "value": 1}, "not Unicode"),
+    ("label is the other half", {**GOOD_ROW, "labels": {"x": "a\udc00b"}}, "not Unicode"),
+    ("half a pair twice", {**GOOD_ROW, "labels": {"\udbff": "\udbff"}}, "not Unicode"),
     ("row is null", None, "Expected `object`"),
     ("row is a number", 7, "Expected `object`"),
 ]
@@ -148,6 +153,13 @@ def test_a_bad_row_is_told_and_the_good_one_beside_it_kept(
     assert [bad["row"] for bad in reply["rejected"]] == [0]
     assert reason in reply["rejected"][0]["reason"]
     assert Series.objects.count() == 1
+
+
+def test_whole_pairs_and_escaped_backslashes_beside_half_a_pair_stay_as_they_are(client: Client, token: str):
+    text = {"a": "\U0001f600", "b": "\\ud800", "c": '"\\\\ud83d'}
+    answer = push_rows(client, token, batch({"name": "\udfff", "value": 1}, {**GOOD_ROW, "labels": text}))
+    assert [bad["row"] for bad in answer.json()["rejected"]] == [0]
+    assert {name: Series.objects.get().labels[name] for name in text} == text
 
 
 def test_a_number_too_large_for_a_float_is_refused(client: Client, token: str):
