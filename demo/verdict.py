@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
+from aivillage_observability.scoring import band
 from demo.attacker import Attack
 from demo.door import Console
 
@@ -24,7 +25,7 @@ class Row:
     @property
     def band(self) -> str:
         """Return the worst band it was given, or a dash."""
-        return max((finding["band"] for finding in self.findings), key=BANDS.index, default="-")
+        return max((_band(finding) for finding in self.findings), key=BANDS.index, default="-")
 
     @property
     def found(self) -> bool:
@@ -34,7 +35,7 @@ class Row:
     @property
     def delay_ms(self) -> float | None:
         """Return how long after its event the first finding that counts was stored."""
-        delays = [_delay_ms(finding) for finding in self.findings if finding["score"] >= FOUND_FROM]
+        delays = [_delay_ms(finding) for finding in self.findings if _score(finding) >= FOUND_FROM]
         return min(delays, default=None)
 
 
@@ -52,7 +53,7 @@ class Verdict:
 
     def counted(self, band: str) -> int:
         """Return how many findings have a band."""
-        return sum(finding["band"] == band for row in self.rows for finding in row.findings)
+        return sum(_band(finding) == band for row in self.rows for finding in row.findings)
 
     def median_delay_ms(self) -> float:
         """Return the median time from event to finding."""
@@ -92,6 +93,15 @@ def judged(console: Console, attacks: Sequence[Attack], since: float) -> Verdict
         if str(one["source_ip"] or "").startswith(INNOCENT_NET) and one["score"] >= FOUND_FROM
     ]  # fmt: skip
     return Verdict(rows, accused)
+
+
+def _score(finding: dict[str, Any]) -> float:
+    # An attack of many addresses is judged as a whole; each of them is charged with a part of it only.
+    return max(float(finding["score"]), float(finding.get("attack_score") or 0))
+
+
+def _band(finding: dict[str, Any]) -> str:
+    return max(str(finding["band"]), band(_score(finding)), key=BANDS.index)
 
 
 def _delay_ms(finding: dict[str, Any]) -> float:

@@ -1,4 +1,4 @@
-"""The rule kind `security_event`: which findings are bad enough, one alert for each attacker and kind of attack."""
+"""The rule kind `security_event`: which findings are bad enough, one alert for each attacker."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,29 +8,33 @@ from django.conf import settings
 from django.db import connection
 from orjson import loads
 
+from aivillage_observability.scoring import band
 from alerts.rules.kinds import AskedKind, Case
-from security.catalogue import Detector
+from security.catalogue import Detector, detector_name, named_together
 from security.detectors import is_number
 
 KEYS = frozenset({"min_score", "detectors", "event_types", "group_by"})
-DEFAULT_GROUPS = ("detector", "source_ip")
+DEFAULT_GROUPS = ("source_ip",)
 MOST_CASES = 500
 SHOWN = 5
 MOST_NAMES = 50
 # An attack from many addresses is one alert, not many; so is one on many users. Literals of ours, never a caller's.
+OF_MANY = "detector IN ('credential_stuffing', 'distributed_brute_force')"
 GROUPS = {
     "detector": "detector",
-    "source_ip": """CASE WHEN detector IN ('credential_stuffing', 'distributed_brute_force') THEN ''
-        ELSE coalesce(host(source_ip), '') END""",
+    "source_ip": f"CASE WHEN {OF_MANY} THEN '' ELSE coalesce(host(source_ip), '') END",
     "user_id": "CASE WHEN detector IN ('credential_stuffing', 'password_spraying') THEN '' ELSE user_id END",
     "event_type": "event_type",
     "endpoint": "endpoint",
 }
-# Where nobody's address is known, or many are, the user tells attacks apart.
-BY_USER = "CASE WHEN detector = 'distributed_brute_force' OR source_ip IS NULL THEN user_id ELSE '' END"
-SELECTED = """
+# What has no address of its own is told apart by its detector where it comes from many, else by the user.
+BY_DETECTOR = f"CASE WHEN {OF_MANY} OR (source_ip IS NULL AND user_id = '') THEN detector ELSE '' END"
+BY_USER = f"CASE WHEN NOT {OF_MANY} AND source_ip IS NULL THEN user_id ELSE '' END"
+# An attack of many is as bad as all of it, however little is laid to the charge of one address.
+BADNESS = "greatest(score, attack_score)"
+SELECTED = f"""
     FROM security_finding
-    WHERE found_at > %(since)s AND found_at <= %(at)s AND score >= %(least)s
+    WHERE found_at > %(since)s AND found_at <= %(at)s AND {BADNESS} >= %(least)s
         AND (%(detectors)s::text[] IS NULL OR detector = ANY(%(detectors)s))
         AND (%(types)s::text[] IS NULL OR event_type = ANY(%(types)s))"""
 Keys = tuple[str, ...]
@@ -67,24 +71,31 @@ def ask(spec: Mapping[str, Any], window_seconds: int, at: datetime) -> list[Case
     """Return for each key the worst of what was found within the window that ends at that time."""
     groups = tuple(spec.get("group_by") or DEFAULT_GROUPS)
     columns = {name: GROUPS[name] for name in groups}
-    if "user_id" not in columns and "source_ip" in columns:
-        columns["user_id"] = BY_USER
+    if "source_ip" in columns:
+        columns.setdefault("detector", BY_DETECTOR)
+        columns.setdefault("user_id", BY_USER)
     given = {
         "since": at - timedelta(seconds=window_seconds), "at": at, "least": least_score(spec), "most": MOST_CASES,
         "detectors": spec.get("detectors") or None, "types": spec.get("event_types") or None, "shown": SHOWN,
     }  # fmt: skip
     counted = _counted(columns, given)
-    shown = _shown(columns, given) if counted else {}
+    if not counted:
+        return []
+    shown, by_detector = _shown(columns, given), _by_detector(columns, given)
     names = tuple(columns)
-    return [_case(names, keys, facts, shown.get(keys, [])) for keys, facts in counted.items() if keys in shown]
+    return [
+        _case(names, keys, {**facts, "detectors": by_detector[keys]}, shown[keys])
+        for keys, facts in counted.items() if keys in shown and keys in by_detector
+    ]  # fmt: skip
 
 
 def _counted(columns: Mapping[str, str], given: Mapping[str, Any]) -> dict[Keys, dict[str, Any]]:
     keys = ", ".join(columns.values())
     places = ", ".join(str(place) for place in range(1, len(columns) + 1))
     query = f"""
-        SELECT {keys}, count(*), count(DISTINCT event_id), min(at), max(at), max(score), count(DISTINCT user_id),
-            count(DISTINCT source_ip) {SELECTED} GROUP BY {places} ORDER BY max(score) DESC, {places} LIMIT %(most)s"""
+        SELECT {keys}, count(*), count(DISTINCT event_id), min(at), max(at), max({BADNESS}), count(DISTINCT user_id),
+            count(DISTINCT source_ip)
+        {SELECTED} GROUP BY {places} ORDER BY max({BADNESS}) DESC, {places} LIMIT %(most)s"""
     names = ("findings", "events", "first", "last", "worst", "users", "addresses")
     with connection.cursor() as cursor:
         cursor.execute(query, dict(given))
@@ -92,36 +103,59 @@ def _counted(columns: Mapping[str, str], given: Mapping[str, Any]) -> dict[Keys,
     return {row[: len(columns)]: dict(zip(names, row[len(columns) :], strict=True)) for row in rows}
 
 
+def _by_detector(columns: Mapping[str, str], given: Mapping[str, Any]) -> dict[Keys, list[dict[str, Any]]]:
+    """Return what each detector found, the worst first."""
+    places = ", ".join(str(place) for place in range(1, len(columns) + 2))
+    query = f"""
+        SELECT {", ".join(columns.values())}, detector AS found_by, max({BADNESS}), max(attack_score), count(*)
+        {SELECTED} GROUP BY {places} ORDER BY max({BADNESS}) DESC, count(*) DESC, found_by"""
+    found: dict[Keys, list[dict[str, Any]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(query, dict(given))
+        for row in cursor.fetchall():
+            code, score, attack, count = row[len(columns) :]
+            found.setdefault(row[: len(columns)], []).append(
+                {"detector": code, "name": detector_name(code), "score": score, "attack": attack, "findings": count}
+            )
+    return found
+
+
 def _shown(columns: Mapping[str, str], given: Mapping[str, Any]) -> dict[Keys, list[dict[str, Any]]]:
     keys = ", ".join(columns.values())
     numbered = ", ".join(f"k{place}" for place in range(len(columns)))
     named = ", ".join(f"{column} AS k{place}" for place, column in enumerate(columns.values()))
     query = f"""
-        SELECT {numbered}, id, event_id, detector, score, band, at, user_id, host(source_ip), endpoint, reasons FROM (
+        SELECT {numbered}, id, event_id, detector, score, attack_score, band, at, user_id, host(source_ip), endpoint,
+            reasons FROM (
             SELECT {named}, security_finding.*,
-                row_number() OVER (PARTITION BY {keys} ORDER BY score DESC, found_at DESC, id DESC) AS place
+                row_number() OVER (
+                    PARTITION BY {keys} ORDER BY {BADNESS} DESC, score DESC, found_at DESC, id DESC
+                ) AS place
             {SELECTED}) AS ranked
-        WHERE place <= %(shown)s ORDER BY score DESC, found_at DESC, id DESC"""  # noqa: S608
-    names = ("id", "event", "detector", "score", "band", "at", "user_id", "source_ip", "endpoint", "reasons")
+        WHERE place <= %(shown)s ORDER BY {BADNESS} DESC, score DESC, found_at DESC, id DESC"""  # noqa: S608
+    names = ("id", "event", "detector", "score", "attack", "band", "at", "user_id", "source_ip", "endpoint", "reasons")
     found: dict[Keys, list[dict[str, Any]]] = {}
     with connection.cursor() as cursor:
         cursor.execute(query, dict(given))
         for row in cursor.fetchall():
             facts = dict(zip(names, row[len(columns) :], strict=True))
+            reasons, at = loads(facts["reasons"]), facts["at"].isoformat()
             found.setdefault(row[: len(columns)], []).append(
-                {**facts, "at": facts["at"].isoformat(), "reasons": loads(facts["reasons"])}
+                {**facts, "name": detector_name(facts["detector"]), "at": at, "reasons": reasons}
             )
     return found
 
 
 def _case(names: Sequence[str], keys: Keys, facts: Mapping[str, Any], shown: list[dict[str, Any]]) -> Case:
-    worst = shown[0]
+    first = facts["detectors"][0]["detector"]
+    worst = next((finding for finding in shown if finding["detector"] == first), shown[0])
     return Case(
         labels={name: key for name, key in zip(names, keys, strict=True) if key},
-        value=worst["score"], severity=worst["band"],
+        value=facts["worst"], severity=band(facts["worst"]),
         annotations={"summary": _summary(worst, facts), "description": _description(shown, facts)},
         evidence={
-            "findings": shown, "count": facts["findings"], "events": facts["events"], "users": facts["users"],
+            "findings": shown, "detectors": facts["detectors"], "count": facts["findings"], "events": facts["events"],
+            "users": facts["users"],
             "addresses": facts["addresses"], "first_seen": facts["first"].isoformat(),
             "last_seen": facts["last"].isoformat(),
         },
@@ -129,19 +163,20 @@ def _case(names: Sequence[str], keys: Keys, facts: Mapping[str, Any], shown: lis
 
 
 def _summary(worst: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    what = str(worst["detector"]).replace("_", " ").replace("sql", "SQL").replace("xss", "XSS")
+    what = named_together([one["detector"] for one in facts["detectors"]])
     whence = f"{facts['addresses']} addresses" if facts["addresses"] > 1 else worst["source_ip"] or "an unknown address"
     users = f"{facts['users']} users" if facts["users"] > 1 else worst["user_id"]
     against = f" against {users}" if users else ""
     where = f" at {worst['endpoint']}" if worst["endpoint"] else ""
     reason = worst["reasons"][0]["text"] if worst["reasons"] else "no reason was given"
-    return f"{what[0].upper()}{what[1:]} from {whence}{against}{where}: {reason} (score {worst['score']:.2f})"
+    return f"{what} from {whence}{against}{where}: {reason} (score {facts['worst']:.2f})"
 
 
 def _description(shown: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
-    reasons = dict.fromkeys(reason["text"] for finding in shown for reason in finding["reasons"])
+    reasons = dict.fromkeys(reason["text"] for finding in shown for reason in finding["reasons"] if reason["weight"])
     span = f"{facts['events']} events from {facts['first']:%H:%M:%S} to {facts['last']:%H:%M:%S} UTC."
-    return f"{span} Seen: {'; '.join(list(reasons)[:6])}."
+    found = ", ".join(f"{one['name']} {one['score']:.2f}" for one in facts["detectors"])
+    return f"Found: {found}. {span} Seen: {'; '.join(list(reasons)[:6])}."
 
 
 KIND = AskedKind(

@@ -1,5 +1,7 @@
 """The words of Security: bands, event types and detectors. No Django, no I/O."""
 
+import re
+from collections.abc import Sequence
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -46,6 +48,18 @@ class Detector(StrEnum):
     KIND = "event_kind"
 
 
+# What people are shown.
+DETECTOR_NAMES = {
+    Detector.BRUTE_FORCE: "Brute force", Detector.DISTRIBUTED: "Distributed brute force",
+    Detector.SLOW_BRUTE_FORCE: "Slow brute force", Detector.SPRAYING: "Password spraying",
+    Detector.STUFFING: "Credential stuffing", Detector.SQL_INJECTION: "SQL injection", Detector.XSS: "XSS",
+    Detector.TRAVERSAL: "Path traversal", Detector.COMMAND: "Command injection", Detector.RATE_LIMIT: "Rate limit",
+    Detector.BEHAVIOUR: "Anomalous behavior", Detector.EXFILTRATION: "Data exfiltration",
+    Detector.TOOL_USE: "Risky tool use", Detector.KIND: "Alarming event",
+}  # fmt: skip
+# Found in many addresses together: evidence about the attack, not about any one of them.
+DISTRIBUTED = frozenset({Detector.DISTRIBUTED, Detector.STUFFING})
+
 FAILURE_TYPES = frozenset({"auth_failure", "authentication_failure", "auth_error"})
 SUCCESS_TYPES = frozenset({"auth_success", "authentication_success"})
 REQUEST_TYPES = frozenset({"api_request", "rate_limit_violation"})
@@ -56,6 +70,29 @@ KNOWN_TYPES = FAILURE_TYPES | SUCCESS_TYPES | REQUEST_TYPES | {
     "malware_detected", "brute_force_attack", "xss_attempt", "password_spraying", "credential_stuffing",
     "impossible_travel", "data_exfiltration", "path_traversal", "command_injection", "ssrf", "template_injection",
 }  # fmt: skip
+
+SIGN_IN_ATTACKS = frozenset({"brute_force", "brute_force_attack", "password_spraying", "credential_stuffing"})
+SIGN_IN_ENDPOINT = re.compile(r"/(?:log-?in|sign-?in|sessions?|tokens?|oauth2?|auth)(?:/|$)", re.IGNORECASE)  # noqa: TID251
+
+
+def detector_name(code: str) -> str:
+    """Return what people are shown for a detector; what nobody knows is shown as it is."""
+    return DETECTOR_NAMES[Detector(code)] if code in DETECTOR_NAMES else code
+
+
+def named_together(codes: Sequence[str], most: int = 3) -> str:
+    """Return the names of detectors as a part of a sentence, the first with a capital letter."""
+    names = [detector_name(code) for code in codes]
+    rest = len(names) - most
+    names = [*names[:most], f"{rest} more"] if rest > 0 else names
+    # Of abbreviations only the first letter would become small.
+    lower = [name if name[:2].isupper() else name[:1].lower() + name[1:] for name in names[1:]]
+    return " and ".join(filter(None, [", ".join([*names[:1], *lower[:-1]]), *lower[-1:]]))
+
+
+def is_aimed_at_user(event_type: str, signal: str, endpoint: str) -> bool:
+    """Tell whether an event only names its user: who tries to sign in has not shown yet to be that user."""
+    return signal == Signal.FAILURE or event_type in SIGN_IN_ATTACKS or SIGN_IN_ENDPOINT.search(endpoint) is not None
 
 
 def plain_address(text: str) -> IPv4Address | IPv6Address:

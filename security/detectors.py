@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, TypeGuard
 
@@ -26,6 +26,11 @@ MOST_TEXTS = 40
 TEXT_CHARS_MAX = 64 * 1024
 USUAL_THRESHOLD = 5
 USUAL_MULTIPLIER = 2.0
+# What an attack of many may add to what is laid to the charge of one of its addresses: by itself, and where that
+# address shows something of its own. Neither is critical, for any innocent who mistypes meanwhile is among them.
+CHARGED_ALONE = 0.6
+CHARGED_WITH_OWN = 0.8
+OWN_FROM = 0.4
 TOOL_TYPES = ("high_risk_tool_usage", "suspicious_command")
 NAMED = {
     "brute_force_pair": Detector.BRUTE_FORCE, "brute_force_user": Detector.BRUTE_FORCE,
@@ -66,6 +71,7 @@ class Windows:
     strangers: int = 0
     pair_slow: int = 0
     requests: int = 0
+    requests_here: int = 0  # Those of them that came from the event's own address.
     usual_mb: float | None = None
 
 
@@ -84,11 +90,17 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What one detector found."""
+    """What one detector found.
+
+    `attack` is how bad the attack of many is that this is a part of, 0 where it is none; `blames` tells whether the
+    address itself did what was found, so that it may be blocked for it.
+    """
 
     detector: Detector
     score: Score
     key: str
+    attack: float = 0.0
+    blames: bool = True
 
 
 class Poison(ValueError):
@@ -104,25 +116,48 @@ def windowed(facts: Facts, windows: Windows, tuning: Tuning) -> Iterator[Hit]:
     """Yield what the counts around the event say."""
     who = facts.user_id or facts.source_ip
     if facts.signal == Signal.FAILURE:
-        score = _tries(windows, tuning.tries_scale)
-        if score.value:
-            yield Hit(
-                NAMED.get(score.reasons[0].code, Detector.BRUTE_FORCE), score, f"{facts.user_id} {facts.source_ip}"
-            )
+        yield from _tries(facts, windows, tuning.tries_scale)
     if windows.requests:
         base = max(1, round(base_for(facts.endpoint) * tuning.rate_scale))
-        yield Hit(Detector.RATE_LIMIT, score_rate(windows.requests, base), f"{who} {facts.endpoint}")
+        score, here = score_rate(windows.requests, base), score_rate(windows.requests_here, base)
+        yield Hit(Detector.RATE_LIMIT, score, f"{who} {facts.endpoint}", blames=here.value >= score.value)
 
 
-def _tries(windows: Windows, scale: float) -> Score:
+def _tries(facts: Facts, windows: Windows, scale: float) -> Iterator[Hit]:
+    """Yield what the address did by itself, and apart from it the attacks of many that it may be a part of."""
+
     def scaled(count: int) -> int:
         return count if scale == 1.0 else int(count * scale)
 
-    return score_brute_force(
-        pair=scaled(windows.pair), user=scaled(windows.user), address=scaled(windows.address),
-        users_of_address=windows.users_of_address, addresses_of_user=windows.addresses_of_user,
-        strangers=windows.strangers, pair_slow=windows.pair_slow,
+    key = f"{facts.user_id} {facts.source_ip}"
+    own = score_brute_force(
+        pair=scaled(windows.pair), address=scaled(windows.address), users_of_address=windows.users_of_address,
+        pair_slow=windows.pair_slow,
     )  # fmt: skip
+    on_user = score_brute_force(user=scaled(windows.user), addresses_of_user=windows.addresses_of_user)
+    is_of_many = any(reason.code == "distributed_brute_force" for reason in on_user.reasons)
+    seen = own
+    if not is_of_many:
+        charged = _charged(on_user, own, facts.source_ip)
+        seen = max(own, replace(charged, reasons=charged.reasons + own.reasons), key=lambda score: score.value)
+    if seen.value:
+        yield Hit(NAMED[seen.reasons[0].code], seen, key)
+    if is_of_many:
+        yield Hit(
+            Detector.DISTRIBUTED, _charged(on_user, own, facts.source_ip), key, attack=on_user.value, blames=False
+        )
+    stuffing = score_brute_force(strangers=windows.strangers)
+    if stuffing.value:
+        yield Hit(Detector.STUFFING, _charged(stuffing, own, facts.source_ip), key, attack=stuffing.value, blames=False)
+
+
+def _charged(attack: Score, own: Score, source_ip: str) -> Score:
+    """Return how much of an attack is laid to the charge of one address; where none is known, nobody is accused."""
+    most = CHARGED_WITH_OWN if own.value >= OWN_FROM else CHARGED_ALONE
+    if not source_ip or attack.value <= most:
+        return attack
+    text = f"at most {most:.1f} of it speaks against this address, which by itself shows {own.value:.1f}"
+    return Score(most, (*attack.reasons, Reason("own_evidence", text, 0.0)))
 
 
 def texts_of(details: Mapping[str, Any]) -> Iterator[str]:

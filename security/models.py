@@ -8,12 +8,12 @@ from django.db.models import Q
 
 from aivillage_console.accounts.models import Source
 from aivillage_console.lib.outbox import Leased
-from security.catalogue import Band, Detector, Signal
+from security.catalogue import DETECTOR_NAMES, Band, Detector, Signal
 
 NOTABLE = Q(signal__in=["failure", "other"]) | Q(threat_score__gte=0.3)
 
 
-def _choices(names: type[Band] | type[Signal] | type[Detector]) -> list[tuple[str, str]]:
+def _choices(names: type[Band] | type[Signal]) -> list[tuple[str, str]]:
     return [(name.value, name.value.replace("_", " ").capitalize()) for name in names]
 
 
@@ -71,7 +71,7 @@ class Finding(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     event = models.ForeignKey(SecurityEvent, on_delete=models.CASCADE, related_name="findings")
-    detector = models.CharField(max_length=24, choices=_choices(Detector))
+    detector = models.CharField(max_length=24, choices=[(one.value, DETECTOR_NAMES[one]) for one in Detector])
     score = models.FloatField()
     band = models.CharField(max_length=8, choices=_choices(Band))
     reasons = models.JSONField(default=list, help_text="[{code, text, weight, excerpt}], the heaviest first.")
@@ -82,6 +82,12 @@ class Finding(models.Model):
     user_id = models.CharField(max_length=200, blank=True)
     source_ip = models.GenericIPAddressField(null=True, blank=True)
     endpoint = models.CharField(max_length=300, blank=True)
+    attack_score = models.FloatField(
+        default=0.0, help_text="How bad the attack of many is that this is a part of; 0 where it is none."
+    )
+    user_is_target = models.BooleanField(
+        default=False, help_text="The user is whom it was done to, as far as anybody knows."
+    )
 
     class Meta:
         constraints: ClassVar = [

@@ -8,8 +8,8 @@ GROUP = ShippedGroup(
     name="security", interval_seconds=5, rules=(
         Shipped(
             name="security_threat_detected", kind="security_event",
-            spec={"min_score": 0.7, "group_by": ["detector", "source_ip"]}, severity="high", window_seconds=300,
-            cooldown_seconds=3600, labels=LABELS, summary="Something attacks {{ $labels.source_ip }}",
+            spec={"min_score": 0.7, "group_by": ["source_ip"]}, severity="high", window_seconds=300,
+            cooldown_seconds=3600, labels=LABELS, summary="{{ $labels.source_ip }} attacks",
             description="A detector scored what happened at a door of a service at 0.7 or more.",
             runbook="Open Security, read the reasons; block or extend the block; keep the evidence; tell the owner.",
         ),
@@ -17,7 +17,7 @@ GROUP = ShippedGroup(
             name="HighThreatScore", kind="promql", for_seconds=300, severity="critical", labels=LABELS,
             spec={"expr": "max by (user_id) (threat_score_current) > 0.8"},
             summary="The threat score of {{ $labels.user_id }} is {{ $value }}",
-            description="Somebody has been attacked, or attacks, for five minutes and more.",
+            description="What this user did has been found threatening for five minutes and more.",
             runbook="Source addresses of the user on Security; block list; lock the account.",
         ),
         Shipped(

@@ -17,7 +17,7 @@ from aivillage_console.accounts.permissions import role_required
 from aivillage_console.accounts.services import Refused
 from aivillage_console.lib import clock
 from security import pictures, selectors, services
-from security.catalogue import Band, Detector
+from security.catalogue import DETECTOR_NAMES, Band
 from security.selectors import Overview
 
 WINDOWS = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800}
@@ -73,7 +73,7 @@ def findings(request: HttpRequest) -> HttpResponse:
     base = reverse("security:findings") + "?"
     context = {
         "findings": page.findings, "asked": asked, "filtered": bool(kept), "bands": BAND_NAMES, "now": clock.now(),
-        "detectors": [one.value for one in Detector], "following": page.next_cursor,
+        "detectors": [(one.value, name) for one, name in DETECTOR_NAMES.items()], "following": page.next_cursor,
         "next_page": base + urlencode({**kept, "after": page.next_cursor}),
         "fragment": base + urlencode({**request.GET.dict(), "fragment": "table"}),
     }  # fmt: skip

@@ -15,7 +15,7 @@ class FindingSerializer(serializers.ModelSerializer[Finding]):
         model = Finding
         fields = (
             "id", "event", "detector", "score", "band", "reasons", "key", "at", "found_at", "event_type", "user_id",
-            "source_ip", "endpoint",
+            "source_ip", "endpoint", "attack_score", "user_is_target",
         )  # fmt: skip
         read_only_fields = fields
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Func, Max, Value
+from django.db.models import Count, F, Func, Max, Q, Value
 from django.db.models.fields import DateTimeField
 
+from aivillage_observability.scoring import band as band_of
 from security.catalogue import Band
 from security.models import NOTABLE, AllowEntry, Block, Finding, SecurityEvent
 from security.selectors.blocks import Enforcer, active_blocks, allow_list, enforcers
@@ -23,6 +24,8 @@ THREATENING: Mapping[str, Whose] = {"user_id": "user_id", "source_ip": "source_i
 MOST_TOP = 10
 MOST_LATEST = 20
 MOST_BLOCKS = 50
+LEAST = 0.5
+ORDER = [band.value for band in Band]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Posture:
     """The facts of the sentence at the top: is somebody at us, how badly, and what was done."""
 
     worst: str  # A band, empty when nothing was found.
+    attack: str  # The band of the worst attack of many, empty when there was none.
     critical: int
     high: int
     medium: int
@@ -79,6 +83,7 @@ class Top:
     present: float | None  # The decayed score; None for an endpoint, which threatens nobody.
     last_at: datetime
     blocked: bool
+    target: bool  # A user in whose name others tried to sign in, and who did nothing.
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +166,13 @@ def _heat(cells: Counter[tuple[str, datetime, str]], starts: list[datetime]) -> 
 
 
 def _tops(findings: Any, column: str, active: list[Block], now: datetime) -> list[Top]:
-    rows = findings.values(column).annotate(n=Count("event", distinct=True), worst=Max("score"), last=Max("at"))
-    found = list(rows.order_by("-worst", "-n")[:MOST_TOP])
+    rows = findings.values(column).annotate(
+        n=Count("event", distinct=True), worst=Max("score"), last=Max("at"),
+        did=Max("score", filter=Q(user_is_target=False)),
+    )  # fmt: skip
+    # Whoever did something comes before those to whom it was done.
+    order = [F("did").desc(nulls_last=True)] if column == "user_id" else []
+    found = list(rows.order_by(*order, "-worst", "-n")[:MOST_TOP])
     present: dict[str, float] = {}
     whose = THREATENING.get(column)
     if found and whose:
@@ -172,19 +182,21 @@ def _tops(findings: Any, column: str, active: list[Block], now: datetime) -> lis
     return [
         Top(
             row[column], row["n"], row["worst"], None if column == "endpoint" else present.get(row[column], 0.0),
-            row["last"], row[column] in blocked,
+            row["last"], row[column] in blocked, column == "user_id" and row["did"] is None,
         )
         for row in found
     ]  # fmt: skip
 
 
 def _posture(findings: Any, active: list[Block], bands: Counter[str], latest: list[Finding]) -> Posture:
-    counted = findings.filter(score__gte=0.5).aggregate(
-        n=Count("pk"), addresses=Count("source_ip", distinct=True), worst=Max("score")
+    counted = findings.filter(score__gte=LEAST).aggregate(
+        n=Count("pk"), addresses=Count("source_ip", distinct=True), worst=Max("score"), attack=Max("attack_score")
     )
+    attack = band_of(counted["attack"]) if (counted["attack"] or 0) >= LEAST else ""
     worst = next((band.value for band in Band if band is not Band.LOW and bands[band.value]), "")
+    worst = min(filter(None, (worst, attack)), key=ORDER.index, default="")
     return Posture(
-        worst=worst, critical=bands[Band.CRITICAL.value], high=bands[Band.HIGH.value],
+        worst=worst, attack=attack, critical=bands[Band.CRITICAL.value], high=bands[Band.HIGH.value],
         medium=bands[Band.MEDIUM.value], findings=counted["n"], addresses=counted["addresses"], blocked=len(active),
         last_found_at=latest[0].found_at if latest else None, ever=SecurityEvent.objects.exists(),
     )  # fmt: skip

@@ -1,4 +1,6 @@
-"""The threat score of users and addresses: the worst of what was found, halved every so many seconds.
+"""The threat score of users and addresses: the worst of what they did, halved every so many seconds.
+
+A user is no threat for what others do in his name: whose password is tried is a target.
 
 It is computed from the stored findings, so a later harmless event cannot lower it, and nothing has to run for it to
 decay.
@@ -14,6 +16,7 @@ from django.db import connection
 from django.db.models import Count, Max
 from django.db.models.query_utils import Q
 
+from security.catalogue import detector_name
 from security.models import DetectorPulse, Finding
 
 Whose = Literal["user_id", "source_ip"]
@@ -39,6 +42,11 @@ class Fired:
     at: datetime
     count: int
 
+    @property
+    def name(self) -> str:
+        """Return what people are shown for the detector."""
+        return detector_name(self.detector)
+
 
 @dataclass(frozen=True, slots=True)
 class DetectorHealth:
@@ -62,7 +70,7 @@ def threat_scores(
     only = f"AND {whose} = ANY(%(among)s)" if among is not None else ""
     if whose == "source_ip" and only:
         only = "AND source_ip = ANY(%(among)s::inet[])"
-    empty = "source_ip IS NOT NULL" if whose == "source_ip" else "user_id <> ''"
+    empty = "source_ip IS NOT NULL" if whose == "source_ip" else "user_id <> '' AND NOT user_is_target"
     shown = "host(source_ip)" if whose == "source_ip" else "user_id"
     query = f"""
         SELECT {shown}, max(score * power(0.5, greatest(0, extract(epoch FROM %(now)s - at)) / %(half)s)) AS present

@@ -12,6 +12,7 @@ from django.db.models import F
 from aivillage_console.accounts.services import Actor, Refused, audit
 from aivillage_console.lib import live
 from security import measures
+from security.catalogue import detector_name
 from security.models import AllowEntry, Block, BlockScope, Finding
 from security.selectors.blocks import MOST_ALLOWED, active_blocks, allow_list, allowed_by, covering
 from security.services.targets import dangers, overlapping, own_networks, spelled, width_problem
@@ -124,10 +125,11 @@ def _stored_together(fresh: list[Block], actor: Actor, now: datetime) -> None:
 
 
 def _automatic(address: str, finding: Finding, actor: Actor, now: datetime) -> Block:
-    text = finding.reasons[0]["text"] if finding.reasons else finding.detector
+    text = finding.reasons[0]["text"] if finding.reasons else "critical"
     lasting = timedelta(seconds=settings.CONFIG.security_auto_block_seconds)
+    reason = f"{detector_name(finding.detector)}: {text}"[:MOST_REASON]
     return Block(
-        scope=BlockScope.IP.value, value=address, reason=f"{finding.detector}: {text}"[:MOST_REASON], automatic=True,
+        scope=BlockScope.IP.value, value=address, reason=reason, automatic=True,
         created_by=actor.label, created_at=now, expires_at=now + lasting, changed_at=now, finding=finding,
     )  # fmt: skip
 

@@ -81,7 +81,8 @@ def finish(token: uuid.UUID, verdicts: Sequence[Verdict], *, now: datetime) -> s
 WINDOWS = """
 SELECT event.id,
     coalesce(pair.n, 0), coalesce(pair.slow, 0), coalesce(person.n, 0), coalesce(person.others, 0),
-    coalesce(place.n, 0), coalesce(place.others, 0), coalesce(rate.n, 0)
+    coalesce(place.n, 0), coalesce(place.others, 0), coalesce(rate.n, 0),
+    coalesce(rate.here, 0)
 FROM security_securityevent AS event
 LEFT JOIN LATERAL (
     SELECT sum(weight) FILTER (WHERE at > event.at - interval '300 s') AS n, sum(weight) AS slow FROM (
@@ -105,8 +106,8 @@ LEFT JOIN LATERAL (
         ORDER BY at DESC LIMIT %(most)s) AS tries
 ) AS place ON event.signal = 'failure' AND event.source_ip IS NOT NULL
 LEFT JOIN LATERAL (
-    SELECT sum(weight) AS n FROM (
-        SELECT weight FROM security_securityevent AS w
+    SELECT sum(weight) AS n, sum(weight) FILTER (WHERE source_ip = event.source_ip) AS here FROM (
+        SELECT weight, source_ip FROM security_securityevent AS w
         WHERE w.rate_key <> '' AND w.rate_key = event.rate_key
             AND w.at > event.at - interval '60 s' AND w.at <= event.at AND (w.at < event.at OR w.id <= event.id)
         ORDER BY at DESC LIMIT %(requests)s) AS requests
@@ -145,11 +146,12 @@ def windows_of(events: Sequence[SecurityEvent]) -> dict[int, Windows]:
     count = len({user for user, _ in strangers})
     found = {}
     for event in events:
-        pair, slow, user, addresses, address, users, requests = rows[event.pk]
+        pair, slow, user, addresses, address, users, requests, here = rows[event.pk]
         alone = (event.user_id, event.source_ip) in strangers
         found[event.pk] = Windows(
             pair=pair, pair_slow=slow, user=user, addresses_of_user=addresses, address=address, users_of_address=users,
             strangers=count if alone else 0, requests=requests,
+            requests_here=here,
         )  # fmt: skip
     return found
 

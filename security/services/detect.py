@@ -21,6 +21,7 @@ from aivillage_observability.scoring import MEDIUM_FROM, band
 from alerts.measures import WORK
 from alerts.services import hurry
 from security import detectors, measures
+from security.catalogue import is_aimed_at_user
 from security.detectors import Facts, Hit, Poison, Tuning, Windows
 from security.models import DetectorPulse, Finding, SecurityEvent
 from security.selectors.threat import PULSE, threat_scores
@@ -177,10 +178,12 @@ def _store(token: UUID, seen: Sequence[Seen], now: datetime) -> int:
     held = claims.finish(token, verdicts, now=now)
     kept = [one for one in seen if one.event.pk in held]
     floor = settings.CONFIG.security_finding_score
-    found = [_finding(one.event, hit, now) for one in kept for hit in one.hits if hit.score.value >= floor]
+    hits = [(one.event, hit) for one in kept for hit in one.hits if hit.score.value >= floor]
+    found = [_finding(event, hit, now) for event, hit in hits]
     Finding.objects.bulk_create(found)
     if found:
-        response.answer(found, now=now)
+        blaming = [finding for finding, (_, hit) in zip(found, hits, strict=True) if hit.blames]
+        response.answer(blaming, now=now)
     if any(finding.score >= MEDIUM_FROM for finding in found):
         hurry("security_event")
     if kept:
@@ -194,7 +197,8 @@ def _finding(event: SecurityEvent, hit: Hit, now: datetime) -> Finding:
     return Finding(
         event=event, detector=hit.detector.value, score=value, band=band(value), key=hit.key[:540], at=event.at,
         reasons=[asdict(reason) for reason in hit.score.reasons], found_at=now, event_type=event.event_type,
-        user_id=event.user_id, source_ip=event.source_ip, endpoint=event.endpoint,
+        user_id=event.user_id, source_ip=event.source_ip, endpoint=event.endpoint, attack_score=hit.attack,
+        user_is_target=is_aimed_at_user(event.event_type, event.signal, event.endpoint),
     )  # fmt: skip
 
 
@@ -210,7 +214,7 @@ def _counted(kept: Sequence[Seen], found: Sequence[Finding]) -> None:
             measures.SKIPPED.labels(one.skipped).inc()
             log.warning("detection.skipped", event_id=event.pk, reason=one.error)
     with _Shown.lock:
-        _Shown.users.update(finding.user_id for finding in found if finding.user_id)
+        _Shown.users.update(finding.user_id for finding in found if finding.user_id and not finding.user_is_target)
 
 
 def _show_threats(now: datetime) -> None:

@@ -16,6 +16,8 @@ ACTOR = Actor.system("automatic response")
 def answer(found: Sequence[Finding], *, now: datetime) -> None:
     """Block the addresses of critical findings and mark their events as dealt with.
 
+    Only what an address did itself may be among them, never an attack of many in which it merely occurs.
+
     On unless switched off: the block ends by itself after an hour, can be lifted, spares everybody on the allow list
     and our own networks, and takes effect only where somebody put the middleware that pulls the list.
     """

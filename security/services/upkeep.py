@@ -50,7 +50,7 @@ def refresh_threats(*, now: datetime) -> None:
     half_life = settings.CONFIG.security_score_half_life_seconds
     since = now - timedelta(seconds=(HALVINGS + 2) * half_life)
     until = now - timedelta(seconds=HALVINGS * half_life)
-    gone = Finding.objects.filter(found_at__gt=since, found_at__lte=until).exclude(user_id="")
+    gone = Finding.objects.filter(found_at__gt=since, found_at__lte=until, user_is_target=False).exclude(user_id="")
     for user in gone.values_list("user_id", flat=True).distinct()[: measures.MOST_PEOPLE]:
         present.setdefault(user, 0.0)
     for user, score in present.items():

@@ -32,6 +32,13 @@ def test_an_attack_is_found_when_its_band_is_as_bad_as_expected() -> None:
     assert Row(attack(1), [finding("high", 0.7)]).found
 
 
+def test_an_attack_of_many_addresses_is_judged_as_a_whole() -> None:
+    part = {**finding("medium", 0.6, 120), "attack_score": 0.9}
+    row = Row(attack(4), [part])
+    assert (row.band, row.found, row.delay_ms) == ("critical", True, pytest.approx(120))
+    assert Verdict([row], []).counted("critical") == 1
+
+
 def test_an_attack_without_findings_is_missed() -> None:
     verdict = Verdict([Row(attack(), [])], [])
     assert verdict.missed == ["brute force"]

@@ -48,6 +48,11 @@ class Teller:
             "details": {"input_data": text, "endpoint": "/api/search", "method": "POST", **details},
         }  # fmt: skip
 
+    def flood(self, user: str = "mallory", ip: str = "10.0.0.102", endpoint: str = "/api/things") -> dict[str, Any]:
+        """Return the row of so many requests in a second that they are critical."""
+        details = {"endpoint": endpoint, "count": 200}
+        return {"event_type": "api_request", "user_id": user, "source_ip": ip, "details": details}
+
 
 @pytest.fixture
 def teller(db: None, settings: Any) -> Teller:

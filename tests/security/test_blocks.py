@@ -171,7 +171,7 @@ def test_a_critical_finding_blocks_its_address_for_an_hour(teller: Teller, detec
     made = Block.objects.get()
     assert (made.value, made.automatic, made.expires_at - made.created_at) == ("10.0.0.100", True, timedelta(hours=1))
     assert made.finding is not None
-    assert made.reason.startswith("brute_force: ")
+    assert made.reason.startswith("Brute force: ")
     assert set(SecurityEvent.objects.filter(mitigated=True).values_list("band", flat=True)) == {"critical"}
     assert AuditEntry.objects.get(action="block.create").actor_label == "automatic response"
 

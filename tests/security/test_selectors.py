@@ -103,7 +103,7 @@ def test_an_event_comes_with_its_findings_the_worst_first(attacked: Teller) -> N
 
 
 def test_a_threat_decays_and_a_later_low_finding_erases_nothing(teller: Teller, detect: Detect) -> None:
-    teller.tell(*(teller.failure(seconds=n / 10) for n in range(11)))
+    teller.tell(teller.flood(user="admin"))
     detect(now=later(2))
     fresh = selectors.threat_of("user_id", "admin", now=later(2))
     teller.tell({"event_type": "configuration_change", "user_id": "admin"})
@@ -111,8 +111,29 @@ def test_a_threat_decays_and_a_later_low_finding_erases_nothing(teller: Teller, 
     assert fresh > 0.99
     assert selectors.threat_of("user_id", "admin", now=later(3)) > 0.99
     assert selectors.threat_of("user_id", "admin", now=later(3600)) == pytest.approx(0.5, abs=0.02)
-    assert selectors.threat_of("source_ip", "10.0.0.100", now=later(7200)) == pytest.approx(0.25, abs=0.02)
+    assert selectors.threat_of("source_ip", "10.0.0.102", now=later(7200)) == pytest.approx(0.25, abs=0.02)
     assert selectors.threat_of("user_id", "nobody", now=later(3)) == 0.0
+
+
+def test_whose_password_is_tried_is_a_target_and_never_a_threat(teller: Teller, detect: Detect) -> None:
+    teller.tell(*(teller.failure(seconds=-20 + n / 10) for n in range(15)))
+    teller.tell(*(teller.failure(user=f"user{n}", ip="10.0.0.105", seconds=-10 + n / 10) for n in range(40)))
+    teller.tell(teller.flood(user="admin", endpoint="/api/login"), teller.flood(user="mallory"))
+    detect(now=later(1))
+    assert [threat.value for threat in selectors.threat_scores("user_id", now=later(1))] == ["mallory"]
+    assert selectors.threat_of("source_ip", "10.0.0.100", now=later(1)) > 0.99
+    top = selectors.overview(None, now=later(2)).top_users
+    assert (top[0].value, top[0].target, top[0].present) == ("mallory", False, pytest.approx(1.0, abs=0.01))
+    assert {(row.target, row.present) for row in top[1:]} == {(True, 0.0)}
+    assert "admin" in {row.value for row in top[1:]}
+
+
+def test_an_attack_of_many_addresses_is_in_the_posture(teller: Teller, detect: Detect) -> None:
+    teller.tell(*(teller.failure(user=f"user{n}", ip=f"10.1.0.{n}", seconds=-10 + n / 10) for n in range(40)))
+    detect(now=later(1))
+    posture = selectors.overview(None, now=later(2)).posture
+    assert (posture.worst, posture.attack, posture.critical, posture.high) == ("critical", "critical", 0, 0)
+    assert posture.medium > 0
 
 
 def test_an_enforcer_is_current_while_it_has_the_list_of_now(attacked: Teller) -> None:

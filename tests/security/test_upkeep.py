@@ -51,9 +51,10 @@ def test_what_nobody_looked_at_is_never_dropped(teller: Teller) -> None:
 
 
 def test_the_shown_threat_of_a_user_decays_to_nothing(teller: Teller, detect: Detect) -> None:
-    teller.tell(*(teller.failure(user="decaying", seconds=-2) for _ in range(11)))
+    teller.tell(teller.flood(user="decaying"), teller.failure(user="tried", count=11))
     detect()
     services.upkeep(now=later(1))
+    assert REGISTRY.get_sample_value("threat_score_current", {"user_id": "tried"}) is None
     assert sample("threat_score_current", user_id="decaying") > 0.9
     services.upkeep(now=later(3600))
     assert sample("threat_score_current", user_id="decaying") < 0.6
@@ -108,9 +109,10 @@ def test_a_threat_is_shown_as_soon_as_it_is_found(
     teller: Teller, detect: Detect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(detection, "SHOWN_EVERY_SECONDS", 0.0)
-    teller.tell(teller.failure(user="attacked", count=4, seconds=-3))
+    teller.tell({"event_type": "configuration_change", "user_id": "insider"}, teller.failure(user="tried", count=11))
     detect()
-    assert 0.3 < sample("threat_score_current", user_id="attacked") < 0.5
-    teller.tell(teller.failure(user="attacked", count=11, seconds=-2))
+    assert 0.4 < sample("threat_score_current", user_id="insider") < 0.6
+    teller.tell(teller.flood(user="insider"))
     detect()
-    assert sample("threat_score_current", user_id="attacked") > 0.9
+    assert sample("threat_score_current", user_id="insider") > 0.9
+    assert REGISTRY.get_sample_value("threat_score_current", {"user_id": "tried"}) is None
