@@ -29,10 +29,26 @@ def spoken(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def took(seconds: float) -> str:
+    """Return a duration exact enough to compare: 0.5 s, 42 s, 2 min 38 s."""
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes or minutes >= 60:
+        return spoken(seconds)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def marked(seconds: float) -> str:
+    """Return the words of a tick: 30 s, 1.5 min, 2 h; neighbours never read the same."""
+    size, name = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])
+    return f"{seconds / size:g} {name}"
+
+
 def spread(low_seconds: float, high_seconds: float) -> str:
     """Return a range in one unit where both ends read well in it: 2–5 min."""
     if spoken(low_seconds) == spoken(high_seconds):
-        return spoken(high_seconds)
+        return took(high_seconds)
     size, name = next((unit for unit in UNITS if high_seconds >= 2 * unit[0]), UNITS[-1])
     low, high = low_seconds / size, high_seconds / size
     if high < 10 and size > 1:

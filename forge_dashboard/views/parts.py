@@ -15,7 +15,7 @@ from alerts import selectors as alerts
 from forge_dashboard import selectors, timing
 from forge_dashboard.catalogue import TERMINAL
 from forge_dashboard.panels.lanes import PhaseTimes, lanes
-from forge_dashboard.panels.words import counted, spoken, spread
+from forge_dashboard.panels.words import counted, marked, spoken, spread
 from forge_dashboard.selectors.following import Seen
 from forge_dashboard.timing import Band, Estimate
 
@@ -150,7 +150,7 @@ def _phases(seen: Seen) -> dict[str, Any]:
     ended = (run.ended_at or seen.read_at).timestamp() if over(seen) else None
     drawn = lanes([_times(bar, seen.read_at) for bar in bars], start=start.timestamp(), end=ended,
                   now=seen.read_at.timestamp())  # fmt: skip
-    return {"lanes": drawn, "ticks": [(x, spoken(at), _anchor(x)) for x, at in drawn.ticks],
+    return {"lanes": drawn, "ticks": [(x, marked(at), _anchor(x)) for x, at in drawn.ticks],
             "rows": [(bar, lane, _range(bar.usual)) for bar, lane in zip(bars, drawn.lanes, strict=True)]}  # fmt: skip
 
 

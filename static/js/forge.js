@@ -4,7 +4,8 @@
   const run = $("[data-pulse]");
   if (!run) return;
   const slowestMs = 2000;
-  const fastestMs = 300;
+  const fastestMs = 350;
+  const drawMs = 1000;
   const mostLines = 2000;
   const state = { etag: "", log: run.dataset.log || "", curves: {}, held: [], heldCount: 0, missed: false };
   const parts = () => $$("[data-part]");
@@ -23,15 +24,21 @@
     bar.hidden = following;
     $("[data-held]", bar).textContent = state.heldCount.toLocaleString("en");
   };
-  const lastPhase = () => { const all = $$("li[data-phase]", list); return all.length ? all.at(-1).dataset.phase : ""; };
+  const phaseAtEnd = (within) => { const all = $$("li[data-phase]", within); return all.length ? all.at(-1).dataset.phase : null; };
+  // Every line that stays costs with every frame; the short tail needs no more than one looks back over.
+  const kept = tail && tail.classList.contains("long") ? 1000 : 300;
+  let lastPhase = list ? phaseAtEnd(list) : null;
   const append = (markup) => {
     const piece = document.createElement("template");
     piece.innerHTML = markup;
     const first = $("li", piece.content);
+    const phase = phaseAtEnd(piece.content);
     // A chunk begins with the name of its phase; where that goes on, the name is not said again.
-    if (first && first.classList.contains("line-phase") && first.dataset.phase === lastPhase()) first.remove();
+    if (first && first.classList.contains("line-phase") && first.dataset.phase === lastPhase) first.remove();
+    if (phase !== null) lastPhase = phase;
     list.append(piece.content);
-    while (following && list.children.length > mostLines) list.firstElementChild.remove();
+    // Old lines go in lots: taking the first away moves all the others.
+    if (following && list.children.length > kept + 100) while (list.children.length > kept) list.firstElementChild.remove();
     const empty = $("[data-tail-empty]", tail);
     if (empty) empty.remove();
   };
@@ -132,38 +139,48 @@
 
   // ---- Curves: only new points travel. A curve the page does not draw yet comes with the whole region.
   const readCursors = () => { for (const figure of figures()) state.curves[figure.dataset.curve] = Number(figure.dataset.points || 0); };
-  // A chart out of sight is drawn when it comes into sight; its points wait.
+  // A picture of hundreds of points tells little more ten times a second than once: points wait for the next drawing,
+  // those of a chart out of sight until it comes into sight.
   const inSight = new Set();
-  const unseen = new Map();
+  const undrawn = new Map();
+  let drawnAt = 0;
+  let drawing = null;
   const draw = (holder, points) => {
     const drawn = charts && charts.extend($("[data-chart]", holder), points);
     const last = $("[data-last]", holder);
     if (drawn && last && points.length) last.textContent = charts.format(points.at(-1)[1], "");
     return drawn;
   };
-  const sight = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (!isIntersecting) { inSight.delete(target); continue; }
-      inSight.add(target);
-      const waited = unseen.get(target.dataset.curve);
-      unseen.delete(target.dataset.curve);
-      if (waited) draw(target, waited);
+  const redrawAll = () => { const region = $("#curves"); if (region) live.schedule(region); };
+  const drawWaiting = () => {
+    drawing = null;
+    drawnAt = Date.now();
+    for (const holder of inSight) {
+      const points = undrawn.get(holder.dataset.curve);
+      undrawn.delete(holder.dataset.curve);
+      if (points && holder.isConnected && !draw(holder, points)) redrawAll();
     }
-  });
-  const watchFigures = () => { for (const figure of figures()) sight.observe(figure); };
-  const drawPoints = (curves) => {
-    let unknown = false;
-    for (const [id, said] of Object.entries(curves)) {
-      const holder = figures().find((figure) => figure.dataset.curve === id);
-      if (!holder) { unknown = true; continue; }
-      state.curves[id] = said.count;
-      if (!inSight.has(holder)) unseen.set(id, [...(unseen.get(id) || []), ...said.points].slice(-mostLines));
-      else if (!draw(holder, said.points)) unknown = true;
-    }
-    const region = $("#curves");
-    if (unknown && region) live.schedule(region);
   };
-  document.addEventListener("ui:morphed", (event) => { if (event.target.id === "curves") { unseen.clear(); readCursors(); watchFigures(); } });
+  const drawSoon = () => {
+    if (drawing !== null) return;
+    const wait = drawMs - (Date.now() - drawnAt);
+    if (wait <= 0) drawWaiting(); else drawing = setTimeout(drawWaiting, wait);
+  };
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) if (isIntersecting) inSight.add(target); else inSight.delete(target);
+    drawSoon();
+  });
+  const watchFigures = () => { inSight.clear(); sight.disconnect(); for (const figure of figures()) sight.observe(figure); };
+  const drawPoints = (curves) => {
+    const known = new Set(figures().map((figure) => figure.dataset.curve));
+    for (const [id, said] of Object.entries(curves)) {
+      if (!known.has(id)) { redrawAll(); continue; }
+      state.curves[id] = said.count;
+      undrawn.set(id, [...(undrawn.get(id) || []), ...said.points].slice(-mostLines));
+    }
+    if (undrawn.size) drawSoon();
+  };
+  document.addEventListener("ui:morphed", (event) => { if (event.target.id === "curves") { undrawn.clear(); readCursors(); watchFigures(); } });
   readCursors();
   watchFigures();
 
@@ -184,9 +201,11 @@
     if ("run-phases" in said.parts) grow();
     if (said.lines && tail) {
       state.log = said.log;
-      if (following) { append(said.lines); toEnd(); } else hold(said.lines, said.line_count);
+      if (following) append(said.lines); else hold(said.lines, said.line_count);
     }
     drawPoints(said.curves || {});
+    // The way to the end is measured once, when all else is in its place.
+    if (said.lines && tail && following) toEnd();
     if (said.reload_curves && $("#curves")) live.schedule($("#curves"));
     if (said.more) again = true;
   };

@@ -153,6 +153,9 @@
     const found = [];
     const alert = /^#?(\d{1,18})$/.exec(text);
     if (alert) found.push({ text: `Open alert #${alert[1]}`, href: `/alerts/${alert[1]}/`, kind: "alert" });
+    if (/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:]*:[0-9a-f.:]*)$/i.test(text)) found.push({ text: `Findings about ${text}`, href: `/security/findings/?ip=${encodeURIComponent(text)}`, kind: "address" });
+    if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) found.push({ text: `Open run ${text}`, href: `/forge/runs/${text.toLowerCase()}/`, kind: "run" });
+    else if (/^[\w.-]+-\d[\w.-]*$/.test(text)) found.push({ text: `Find run ${text}`, href: `/forge/?q=${encodeURIComponent(text)}`, kind: "run" });
     if (/[({\[]|^[a-zA-Z_:][\w:]{2,}$/.test(text)) found.push({ text: `Explore ${text}`, href: `/explore/metrics/?q=${encodeURIComponent(text)}`, kind: "PromQL" });
     if (text) found.push({ text: `Search alerts for “${text}”`, href: `/alerts/?state=all&q=${encodeURIComponent(text)}`, kind: "search" });
     return found;
@@ -213,7 +216,7 @@
   // ---- Single keys. They are off while typing, and the help dialog can switch them off for good (WCAG 2.1.4).
   const typing = (node) => node.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName) && !/^(checkbox|radio|button)$/.test(node.type));
   const shortcutsOn = () => !document.cookie.includes("shortcuts=off");
-  const chords = { o: "/", a: "/alerts/", m: "/explore/metrics/", s: "/setup/", f: "/forge/" };
+  const chords = { o: "/", a: "/alerts/", m: "/explore/metrics/", s: "/security/", h: "/health/", f: "/forge/", u: "/setup/" };
   const handlers = new Map();
   const onKey = (key, handler) => handlers.set(key, [...(handlers.get(key) || []), handler]);
   const onKeyFirst = (key, handler) => handlers.set(key, [handler, ...(handlers.get(key) || [])]);

@@ -11,8 +11,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from alerts.models import Alert
+from alerts.models import Alert, Rule, RuleGroup
 from forge_dashboard.models import LogLine, PhaseRun, Run
+from forge_dashboard.panels import words
 from forge_dashboard.selectors import following
 from tests.pages.forge_runs import HOSTILE, add_curve, add_lines, add_outcome, add_phases, make_run, touch
 
@@ -275,3 +276,29 @@ def test_the_configuration_is_compared_with_the_run_before(person: Any) -> None:
     run = make_run("second", config={"lr": 0.2, "same": 1}, parent_external_id="first")
     body = page(person("viewer"), run, "?tab=config&diff=only")
     assert ("changed" in body, ">same<" in body, "Differences only" in body) == (True, False, False)
+
+
+@pytest.mark.parametrize("facts", [{"run_id": "run", "run_name": HOSTILE, "headline": "OOM", "step": 3}, {}])
+def test_an_alert_about_a_run_shows_what_failed_and_stands_without_evidence(
+    person: Any, whole: Run, facts: dict[str, Any]
+) -> None:
+    now = datetime.now(UTC)
+    group = RuleGroup.objects.create(name="pipelines", interval_seconds=5, due_at=now)
+    rule = Rule.objects.create(group=group, name="PhaseFailed", kind="phase_failed", spec={})
+    kept = facts | ({"run_id": str(whole.pk)} if facts else {})
+    alert = Alert.objects.create(
+        fingerprint="f" * 64, name="PhaseFailed", rule=rule, state="firing", severity="critical", value=1.0,
+        evidence={"kind": rule.kind, "facts": kept}, started_at=now, updated_at=now,
+    )  # fmt: skip
+    answer = person("viewer").get(f"/alerts/{alert.pk}/")
+    body = answer.content.decode()
+    assert (answer.status_code, f"/forge/runs/{whole.pk}/" in body, HOSTILE in body) == (200, bool(facts), False)
+
+
+def test_durations_are_exact_enough_to_compare_and_ticks_never_read_the_same() -> None:
+    assert [words.took(seconds) for seconds in (0.47, 42.2, 158.3, 120, 7500)] == [
+        "0.5 s", "42 s", "2 min 38 s", "2 min", "2 h 5 min"
+    ]  # fmt: skip
+    assert [words.marked(seconds) for seconds in (0, 60, 90, 120, 150, 5400)] == [
+        "0 s", "1 min", "1.5 min", "2 min", "2.5 min", "1.5 h"
+    ]  # fmt: skip

@@ -12,16 +12,22 @@ SENTENCES = {
     "user.password_set": "new password set for {target}", "channel.test": "test message sent",
     "notification.replay": "message to {target} sent again", "alert.note": "alert #{id} noted",
 }  # fmt: skip
-NOUNS = {"rulegroup": "rule group", "apitoken": "token", "inboundhook": "webhook"}
+NOUNS = {"rulegroup": "rule group", "apitoken": "token", "inboundhook": "webhook", "allow": "allowed entry"}
 VERBS = {"create": "created", "update": "changed", "delete": "deleted", "disable": "disabled", "enable": "enabled"}
 
 
 def _target(entry: Any) -> str:
     for facts in (entry.after, entry.before):
-        for name in ("name", "email", "channel"):
+        for name in ("name", "email", "channel", "value"):
             if isinstance(facts, dict) and facts.get(name):
                 return str(facts[name])
+        if isinstance(facts, dict) and isinstance(facts.get("blocks"), dict):
+            return _several(list(facts["blocks"]))
     return "" if len(entry.object_id or "") > 20 else str(entry.object_id or "")
+
+
+def _several(names: list[str]) -> str:
+    return ", ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _words(entry: Any) -> str:
