@@ -24,3 +24,5 @@ OVERDUE = Gauge(
 QUEUE_DEPTH = Gauge(
     "console_queue_depth", "Rows owed, at the last audit.", ["queue"], multiprocess_mode="livemostrecent"
 )
+ISSUE_POLLS = Counter("console_issue_polls_total", "Times a receiver was asked what became of its issues.", ["outcome"])
+ISSUES_FOUND = Counter("console_issues_found_total", "Changes that were found by asking, no webhook told.", ["state"])

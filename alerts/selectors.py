@@ -361,6 +361,13 @@ def fires_since(alert: Alert, since: datetime) -> int:
     return AlertEvent.objects.filter(alert=alert, kind__in=("started", "fired", "reopened"), at__gte=since).count()
 
 
+def reopened_times(alert: Alert) -> int:
+    """Return how often the present episode was reopened: by itself, at a receiver or by hand."""
+    if not alert.repeat_no:
+        return 0
+    return AlertEvent.objects.filter(alert=alert, episode=alert.episode, kind="reopened").count()
+
+
 def notification(notification_id: int) -> Notification | None:
     """Return one message, or None."""
     return Notification.objects.filter(pk=notification_id).first() if notification_id <= MAX_ID else None

@@ -230,7 +230,7 @@ def _detail_context(request: HttpRequest, alert: Alert) -> dict[str, Any]:
         "events": selectors.events_of(alert, limit=100), "deliveries": selectors.notifications_of(alert, limit=50),
         "step": _next_step(alert), "query": why["query"], "why": why, "unit": why["unit"],
         "labels": ordered_labels(alert), "episodes": selectors.episodes_before(alert), "can_act": _may_respond(request),
-        "fires": selectors.fires_since(alert, now - timedelta(days=30)),
+        "fires": selectors.fires_since(alert, now - timedelta(days=30)), "reopened": selectors.reopened_times(alert),
         "runbook": alert.annotations.get("runbook", ""), "runbook_url": alert.annotations.get("runbook_url", ""),
     }  # fmt: skip
 

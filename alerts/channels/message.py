@@ -34,7 +34,7 @@ class Letter:
 
     @property
     def kind(self) -> str:
-        """Return fire, repeat, resolve, summary or test."""
+        """Return fire, repeat, update, resolve, summary or test."""
         return str(self.payload.get("kind", "fire"))
 
     @property
@@ -61,6 +61,8 @@ class Sent:
     excerpt: str
     external_id: str = ""
     url: str = ""
+    state: str = ""  # What this message put it into there: open, closed; empty where it changed no state.
+    state_at: datetime | None = None  # When, by the receiver's clock.
 
 
 class ChannelError(Exception):

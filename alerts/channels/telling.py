@@ -137,9 +137,12 @@ def _headline(letter: Letter) -> str:
         return f"Resolved{f' after {took}' if took else ''}: {because}"
     if was := worsened_from(letter):
         return f"It got worse: {payload.get('severity')}, was {was}"
+    if letter.kind == "update":
+        who = payload.get("acknowledged_by")
+        return f"Acknowledged by {who}" if who else "Given back: nobody has it"
     if letter.kind == "repeat":
         return f"Still firing and not acknowledged: step {letter.step} of the policy"
-    return "Firing again" if letter.facts.get("repeat_no") else "Firing"
+    return "Firing again" if letter.facts.get("reopened") else "Firing"
 
 
 def _facts(letter: Letter) -> list[tuple[str, str]]:
@@ -153,6 +156,7 @@ def _facts(letter: Letter) -> list[tuple[str, str]]:
         ("Ended", moment(payload.get("resolved_at")) if letter.over else ""),
         ("Component", line((labels or {}).get("component"), 100)),
         ("Owner", line(facts.get("owner"), 100)),
+        ("Acknowledged by", line(payload.get("acknowledged_by"), 100)),
         ("Next escalation", moment(facts.get("next_step_at"))),
         ("Fired this week", f"{facts['fired_this_week']}×" if facts.get("fired_this_week") else ""),
     ]
@@ -162,7 +166,7 @@ def _facts(letter: Letter) -> list[tuple[str, str]]:
 def _links(letter: Letter) -> list[tuple[str, str]]:
     alert, notes = web_url(letter.payload.get("url")), letter.payload.get("annotations") or {}
     found = [
-        ("Acknowledge" if not letter.over else "Open the alert", alert),
+        ("Open the alert" if letter.over or letter.payload.get("acknowledged_by") else "Acknowledge", alert),
         ("Evidence", f"{alert}#h-evidence" if alert else ""),
         ("Runbook", web_url(letter.payload.get("runbook_url") or notes.get("runbook_url"))),
         ("Console", "" if alert else web_url(letter.facts.get("home_url"))),

@@ -3,7 +3,7 @@
 from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
 from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
-from alerts.models.inbound import InboundHook, WebhookIn
+from alerts.models.inbound import InboundHook, IssuePoll, WebhookIn
 from alerts.models.rules import Rule, RuleGroup, RuleKind, RuleState
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Escalation",
     "Heartbeat",
     "InboundHook",
+    "IssuePoll",
     "Link",
     "Notification",
     "NotificationHistory",

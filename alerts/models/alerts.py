@@ -17,7 +17,7 @@ class Alert(models.Model):
     id = models.BigAutoField(primary_key=True)
     fingerprint = models.CharField(max_length=64, unique=True)
     episode = models.PositiveIntegerField(default=1)
-    repeat_no = models.PositiveIntegerField(default=0, help_text="How often this episode was reopened.")
+    repeat_no = models.PositiveIntegerField(default=0, help_text="How often the policy began anew in this episode.")
     name = models.CharField(max_length=200)
     rule = models.ForeignKey("alerts.Rule", on_delete=models.SET_NULL, null=True, blank=True, related_name="alerts")
     source = models.ForeignKey(
@@ -117,6 +117,9 @@ class Link(models.Model):
     url = models.URLField(max_length=1000, blank=True)
     settled_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="The receiver's time of the last change it told us of."
+    )
+    settled_state = models.CharField(
+        max_length=10, blank=True, editable=False, help_text="What that made of it: open or closed; empty: as opened."
     )
 
     class Meta:

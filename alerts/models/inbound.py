@@ -100,3 +100,19 @@ class WebhookIn(Leased):
 
     def __str__(self) -> str:
         return f"{self.event} {self.delivery_id}"
+
+
+class IssuePoll(Leased):
+    """Up to where a channel's receiver was asked what people did there, for it tells nothing a second time."""
+
+    channel = models.OneToOneField("alerts.Channel", on_delete=models.CASCADE, primary_key=True, related_name="poll")
+    since = models.DateTimeField(null=True, blank=True, help_text="Changes from this time on are asked for.")
+    etag = models.CharField(max_length=200, blank=True, help_text="Of the last answer; while it holds nothing changed.")
+    link_id = models.BigIntegerField(default=0, help_text="The newest link there was; a newer one voids the ETag.")
+    failing_since = models.DateTimeField(null=True, blank=True, help_text="When the receiver first did not answer.")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["due_at"], name="issuepoll_due")]
+
+    def __str__(self) -> str:
+        return f"issues of {self.channel_id}"

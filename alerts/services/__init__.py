@@ -19,6 +19,7 @@ from alerts.services.evaluate import evaluate_due
 from alerts.services.hurrying import hurry
 from alerts.services.inbound import Delivery, Kept, webhook_keep
 from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
+from alerts.services.reconcile import reconcile_due, reconcile_in_background
 from alerts.services.retention import retain
 from alerts.services.sync import sync_due
 
@@ -43,6 +44,8 @@ __all__ = [
     "hurry",
     "notification_replay",
     "observe",
+    "reconcile_due",
+    "reconcile_in_background",
     "resolve_timed_out",
     "retain",
     "sync_due",

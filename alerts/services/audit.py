@@ -9,9 +9,9 @@ from django.db.models import Exists, F, OuterRef, Q
 from alerts.engine.episodes import Seen
 from alerts.engine.states import AlertState, NotificationKind, NotificationState, Severity, WebhookState
 from alerts.measures import OVERDUE, QUEUE_DEPTH
-from alerts.models import Alert, Channel, Escalation, Heartbeat, Notification, RuleGroup, WebhookIn
+from alerts.models import Alert, Channel, Escalation, Heartbeat, IssuePoll, Notification, RuleGroup, WebhookIn
 from alerts.pipeline import Observation
-from alerts.services import owed, pace
+from alerts.services import owed, pace, reconcile
 from alerts.services.decide import observe
 from alerts.services.fallback import failing, raise_failing, through_fallback
 
@@ -20,6 +20,8 @@ STUCK_SECONDS = 60
 BUDGET_MS = 1000
 URGENT_SECONDS = 60
 LIMIT = 100
+POLL_LATE_SECONDS = 120
+POLL_UNANSWERED_SECONDS = 5400
 
 
 def audit_and_repair(*, now: datetime) -> dict[str, int]:
@@ -154,6 +156,17 @@ def _poison(now: datetime) -> int:
     return WebhookIn.objects.filter(state=WebhookState.QUARANTINED.value, processed_at__gt=since).count()
 
 
+def _polls_late(now: datetime) -> int:
+    """Count channels whose issues nobody asks for, though it is time."""
+    return reconcile.due_polls(now - timedelta(seconds=POLL_LATE_SECONDS)).count()
+
+
+def _polls_unanswered(now: datetime) -> int:
+    """Count channels whose receiver has not answered for longer than any pause it may ask for."""
+    polls = IssuePoll.objects.filter(channel__enabled=True, channel__type="github")
+    return polls.filter(failing_since__lt=now - timedelta(seconds=POLL_UNANSWERED_SECONDS)).count()
+
+
 CHECKS: Mapping[str, Callable[[datetime], int]] = {
     "alerts_nobody_was_told_of": _unrouted,
     "messages_stuck": _stuck,
@@ -166,6 +179,8 @@ CHECKS: Mapping[str, Callable[[datetime], int]] = {
     "alerts_without_rule": _ruleless,
     "webhooks_late": _late_webhooks,
     "webhooks_given_up": _poison,
+    "issue_polls_late": _polls_late,
+    "issue_polls_unanswered": _polls_unanswered,
 }
 
 

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 
 from aivillage_console.lib import outbox
 from alerts import selectors
-from alerts.channels import CHANNELS, Known, Letter
+from alerts.channels import CHANNELS, Known, Letter, Sent
 from alerts.engine.states import AlertState, EscalationState, NotificationState, Severity
 from alerts.models import Alert, Channel, Escalation, Link, Notification
 from alerts.services.owing import reason_to_cancel
@@ -77,6 +78,7 @@ def _facts(row: Notification, now: datetime) -> dict[str, Any]:
         **facts,
         "owner": str(alert.assignee or ""),
         "repeat_no": row.repeat_no,
+        "reopened": bool(selectors.reopened_times(alert)),
         "was_severity": _was_severity(row) if row.kind in TOLD and row.repeat_no else "",
         "fired_this_week": selectors.fires_since(alert, now - WEEK),
         "next_step_at": ahead.due_at.isoformat() if ahead and alert.state != AlertState.RESOLVED else "",
@@ -119,3 +121,12 @@ def remember(row: Notification, channel: Channel, found: Known | None) -> None:
         alert_id=row.alert_id, channel=channel, external_id=found.external_id[:255],
         defaults={"url": found.url[:1000]},
     )  # fmt: skip
+
+
+def settle(row: Notification, channel: Channel, sent: Sent) -> None:
+    """Remember the state a message itself put its issue into: nobody else is to be thanked for it."""
+    if not sent.state or sent.state_at is None or row.alert_id is None:
+        return
+    links = Link.objects.filter(alert_id=row.alert_id, channel=channel, external_id=sent.external_id[:255])
+    links = links.filter(Q(settled_at__isnull=True) | Q(settled_at__lte=sent.state_at))
+    links.update(settled_at=sent.state_at, settled_state=sent.state)

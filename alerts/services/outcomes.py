@@ -12,7 +12,7 @@ from alerts.engine.states import AttemptOutcome, BreakerState, NotificationState
 from alerts.measures import NOTIFICATION_SECONDS, NOTIFICATIONS
 from alerts.models import Channel, DeliveryAttempt, Notification
 from alerts.services import fallback, pace
-from alerts.services.letters import remember
+from alerts.services.letters import remember, settle
 from alerts.services.owing import reason_to_cancel
 
 # How long a receiver that asked for a pause without saying how long is left alone.
@@ -33,6 +33,10 @@ def _ring(row: Notification) -> None:
 def delivered(row: Notification, sent: Sent, duration_ms: int, *, now: datetime, hand: str) -> None:
     """Write down the receiver's yes."""
     with transaction.atomic():
+        # Before the row is locked: what a receiver tells back locks the alert and its link first, then the messages.
+        if row.channel is not None:
+            remember(row, row.channel, Known(sent.external_id, sent.url))
+            settle(row, row.channel, sent)
         done = outbox.finish(row, state=NotificationState.DONE.value, sent_at=now, finished_at=now, last_error="")
         _attempt(
             row,
@@ -43,8 +47,6 @@ def delivered(row: Notification, sent: Sent, duration_ms: int, *, now: datetime,
             excerpt=sent.excerpt,
             hand=hand,
         )
-        if row.channel is not None:
-            remember(row, row.channel, Known(sent.external_id, sent.url))
         if row.channel is not None and row.channel.breaker_state != BreakerState.CLOSED:
             Channel.objects.filter(pk=row.channel.pk).update(
                 breaker_state=BreakerState.CLOSED.value, breaker_until=None, breaker_opened=0, breaker_reset_at=now

@@ -7,25 +7,32 @@ from time import monotonic
 import orjson
 import structlog
 from django.db import DataError, IntegrityError, transaction
+from django.db.models import Q
 
-from aivillage_console.accounts.selectors import active_user
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock, live, outbox
 from alerts.engine import issues
-from alerts.engine.issues import Told, Verb, Wish
-from alerts.engine.states import WebhookState
+from alerts.engine.states import NotificationState, WebhookState
 from alerts.measures import WORK
-from alerts.models import Alert, InboundHook, Link, WebhookIn
-from alerts.services import actions
+from alerts.models import InboundHook, Link, Notification, WebhookIn
+from alerts.services import following
 
 Clock = Callable[[], datetime]
 MOST_ATTEMPTS = 5
+# How long a message about an issue no alert is linked to waits for the link, and how often it is looked for. Less
+# than what the auditor calls late.
+LINK_WAIT_SECONDS = 45.0
+LINK_LOOK_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 # What one bad message can raise; a lost database is not among them and ends the round.
 POISON = (
     ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError, DataError,
     IntegrityError,
 )  # fmt: skip
+
+
+class _LinkIsComing(Exception):
+    """A channel is just telling of an alert: the issue spoken of may be the one it opens."""
 
 
 def sync_due(*, hand: str, read_clock: Clock = clock.now, deadline_seconds: float = 20) -> bool:
@@ -51,6 +58,8 @@ def _deal_with(row: WebhookIn, now: datetime) -> None:
             if list(outbox.fence(row).select_for_update().values_list("pk")):
                 outcome = apply(row, now)
                 outbox.finish(row, state=WebhookState.DONE.value, processed_at=now, outcome=outcome[:2000])
+    except _LinkIsComing:
+        outbox.fail(row, error="", due_at=now + timedelta(seconds=LINK_LOOK_SECONDS), attempts=row.attempts - 1)
     except POISON as error:
         text = f"{type(error).__name__}: {error}".replace("\x00", "")
         log.warning("sync.failed", delivery=row.delivery_id, attempt=row.attempts, error=text)
@@ -78,99 +87,28 @@ def apply(row: WebhookIn, now: datetime) -> str:
         return f"ignored: {told}"
     if told.by_comment and told.login.lower() not in hook.people:
         return f"refused: {told.login} is not among the allowed users of {hook.name}"
-    links = _links(hook, told.issue)
+    links = _links(hook, told.issue, row, now)
     if not links:
         return f"ignored: no alert is linked to {told.issue}"
     actor = Actor(
         kind="github", id=told.login, label=f"{told.login} (GitHub)", via=f"GitHub delivery {row.delivery_id}"
     )  # fmt: skip
-    return "; ".join(_follow(link, told, hook, actor, now) for link in links)
+    own = hook.login.strip().lower()
+    known = following.Known(frozenset({own} if own else ()), hook.people)
+    return "; ".join(following.follow(link, told, known, actor, now) for link in links)
 
 
-def _links(hook: InboundHook, issue: str) -> list[Link]:
-    """Return the links to an issue, with their alerts locked: what two messages say of one issue is done in turn."""
-    links = Link.objects.filter(external_id__iexact=issue)
-    links = links.filter(channel=hook.channel) if hook.channel else links.filter(channel__type=hook.type)
-    alerts = Alert.objects.select_for_update().filter(pk__in=links.values("alert_id")).order_by("pk")
-    return list(links.filter(alert__in=list(alerts)).order_by("alert_id"))
-
-
-def _follow(link: Link, told: Told, hook: InboundHook, actor: Actor, now: datetime) -> str:
-    number = f"#{link.alert_id}"
-    if link.settled_at is not None and told.updated_at < link.settled_at:
-        at = link.settled_at.isoformat()
-        return f"{number} ignored: it is older than what the issue last told ({at})"
-    if told.settles:
-        Link.objects.filter(pk=link.pk).update(settled_at=told.updated_at)
-    if told.login.lower() == hook.login.strip().lower():
-        return f"{number} ignored: the console did it itself, as {told.login}"
-    return "; ".join(f"{number} {_done(link.alert_id, wish, hook, actor, now)}" for wish in told.wishes)
-
-
-def _done(alert_id: int, wish: Wish, hook: InboundHook, actor: Actor, now: datetime) -> str:
-    try:
-        WISHES[wish.verb](alert_id, wish, hook, actor, now)
-    except actions.NotPossible as refusal:
-        return f"ignored ({wish.said}): {refusal}"
-    return f"{wish.verb}: {wish.said}"
-
-
-def _version(alert_id: int) -> int:
-    # The alert is locked since its links were read, so nobody can have seen a newer one.
-    return Alert.objects.values_list("version", flat=True).get(pk=alert_id)
-
-
-def _resolve(alert_id: int, wish: Wish, _hook: InboundHook, actor: Actor, now: datetime) -> None:
-    actions.alert_resolve(alert_id=alert_id, version=_version(alert_id), actor=actor, reason=wish.said, now=now)
-
-
-def _reopen(alert_id: int, wish: Wish, _hook: InboundHook, actor: Actor, now: datetime) -> None:
-    actions.alert_reopen(alert_id=alert_id, version=_version(alert_id), actor=actor, reason=wish.said, now=now)
-
-
-def _acknowledge(alert_id: int, wish: Wish, _hook: InboundHook, actor: Actor, now: datetime) -> None:
-    if Alert.objects.filter(pk=alert_id, acked_at__isnull=False).exists():
-        raise actions.NotPossible("The alert is acknowledged already.")
-    actions.alert_acknowledge(alert_id=alert_id, version=_version(alert_id), actor=actor, reason=wish.said, now=now)
-
-
-def _assign(alert_id: int, wish: Wish, hook: InboundHook, actor: Actor, now: datetime) -> None:
-    login = wish.argument.partition(" ")[0].removeprefix("@").lower()
-    email = hook.people.get(login)
-    user = active_user(email) if email else None
-    if user is None:
-        _note(alert_id, Wish(Verb.NOTE, _why_not(login, email)), hook, actor, now)
-        return
-    actions.alert_assign(
-        alert_id=alert_id, version=_version(alert_id), actor=actor, assignee_id=user.pk, now=now,
-        reason=f"to {user.email}: {wish.said}",
-    )  # fmt: skip
-
-
-def _why_not(login: str, email: str | None) -> str:
-    if not login:
-        return "/assign needs a name: /assign @login. Nobody was assigned."
-    if email is None:
-        return f"@{login} is not among the allowed users of this webhook, so nobody was assigned."
-    if not email:
-        return f"@{login} is allowed, but no user of the console is named for them, so nobody was assigned."
-    return f"@{login} stands for {email}, who is no active user of the console, so nobody was assigned."
-
-
-def _silence(alert_id: int, wish: Wish, hook: InboundHook, actor: Actor, now: datetime) -> None:
-    text = f"{wish.said}: the console has no silences yet, so nothing was silenced. /ack stops the escalation."
-    _note(alert_id, Wish(Verb.NOTE, text), hook, actor, now)
-
-
-def _note(alert_id: int, wish: Wish, _hook: InboundHook, actor: Actor, now: datetime) -> None:
-    actions.alert_note(alert_id=alert_id, version=_version(alert_id), actor=actor, reason=wish.said, now=now)
-
-
-WISHES: dict[Verb, Callable[[int, Wish, InboundHook, Actor, datetime], None]] = {
-    Verb.RESOLVE: _resolve,
-    Verb.REOPEN: _reopen,
-    Verb.ACKNOWLEDGE: _acknowledge,
-    Verb.ASSIGN: _assign,
-    Verb.SILENCE: _silence,
-    Verb.NOTE: _note,
-}
+def _links(hook: InboundHook, issue: str, row: WebhookIn, now: datetime) -> list[Link]:
+    mine = Q(channel=hook.channel) if hook.channel else Q(channel__type=hook.type)
+    links = Link.objects.filter(mine, external_id__iexact=issue)
+    found = following.locked(links)
+    if found:
+        return found
+    # A person may be faster than the answer from which the channel learns what the issue is called.
+    young = now < row.received_at + timedelta(seconds=LINK_WAIT_SECONDS)
+    telling = Notification.objects.filter(
+        mine, state=NotificationState.DUE.value, attempts__gt=0, alert__isnull=False, kind__in=("fire", "repeat")
+    )
+    if young and telling.exists():
+        raise _LinkIsComing
+    return following.locked(links)

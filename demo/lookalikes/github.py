@@ -61,6 +61,8 @@ class Issue:
     opened_at: float = 0.0
     state: str = "open"
     state_reason: str | None = None
+    closed_at: str | None = None
+    closed_by: str = ""
     comments: list[Comment] = field(default_factory=list)
 
     @property
@@ -77,8 +79,15 @@ class Issue:
             "labels": [{"name": name} for name in self.labels],
             "assignees": [{"login": name} for name in self.assignees], "comments": len(self.comments),
             "user": {"login": "console-bot", "type": "Bot"}, "created_at": self.created_at,
-            "updated_at": self.updated_at,
+            "updated_at": self.updated_at, "closed_at": self.closed_at,
+            "closed_by": {"login": self.closed_by} if self.closed_by else None,
         }  # fmt: skip
+
+    def stand(self, state: str, reason: str | None, by: str, at: str) -> None:
+        """Put it into a state; a change remembers when and by whom it was closed, and forgets it again."""
+        if state != self.state:
+            self.closed_at, self.closed_by = (at, by) if state == "closed" else (None, "")
+        self.state, self.state_reason, self.updated_at = state, reason, at
 
 
 class GitHubServer(WebLookAlike):
@@ -205,7 +214,11 @@ class GitHubServer(WebLookAlike):
             if issue.repo == repo and wanted <= set(issue.labels) and state in ("all", issue.state)
             and issue.updated_at >= since
         ]  # fmt: skip
-        found.sort(key=lambda issue: issue.number, reverse=query.get("direction", "desc") == "desc")
+        by_update = query.get("sort", "created") == "updated"
+        found.sort(
+            key=lambda issue: (issue.updated_at if by_update else "", issue.number),
+            reverse=query.get("direction", "desc") == "desc",
+        )  # fmt: skip
         return self._page(request, [issue.shown() for issue in found])
 
     def _page(self, request: Request, rows: list[dict[str, Any]]) -> Reply:
@@ -217,6 +230,8 @@ class GitHubServer(WebLookAlike):
     def _conditional(self, request: Request, found: object, headers: Mapping[str, str] | None = None) -> Reply:
         etag = f'"{hashlib.sha256(json.dumps(found).encode()).hexdigest()}"'
         status = 304 if request.headers.get("if-none-match") == etag else 200
+        if status == 304:
+            self._requests.pop()  # What did not change costs nothing.
         return json_reply(status, found, ETag=etag, **(headers or {}))
 
     def _get(self, request: Request, repo: str, number: int) -> Reply:
@@ -228,10 +243,10 @@ class GitHubServer(WebLookAlike):
         if problem or wanted.get("state", "open") not in ("open", "closed"):
             return json_reply(422, {"message": "Validation Failed", "errors": [problem or {"field": "state"}]})
         issue.title, issue.body = wanted.get("title", issue.title), wanted.get("body", issue.body)
-        issue.state, issue.state_reason = wanted.get("state", issue.state), wanted.get("state_reason")
+        at = _stamp(request.at)
+        issue.stand(wanted.get("state", issue.state), wanted.get("state_reason"), "console-bot", at)
         if "labels" in wanted:
             issue.labels = _names(wanted["labels"])
-        issue.updated_at = _stamp(request.at)
         return json_reply(200, issue.shown())
 
     def _comment(self, request: Request, repo: str, number: int) -> Reply:
@@ -296,9 +311,8 @@ class GitHubServer(WebLookAlike):
 
     def _acted(self, issue: Issue, action: str, by: str, **more: Any) -> tuple[int, str] | None:
         with self.lock:
-            issue.state = more.pop("state", issue.state)
-            issue.state_reason = more.pop("state_reason", issue.state_reason)
-            issue.updated_at = _stamp(time.time())
+            reason = more.pop("state_reason", issue.state_reason)
+            issue.stand(more.pop("state", issue.state), reason, by, _stamp(time.time()))
         return self.deliver("issues", {**self.event(issue, action, by), **more}) if self._hook else None
 
     def event(self, issue: Issue, action: str, by: str = "octocat") -> dict[str, Any]:

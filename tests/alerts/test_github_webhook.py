@@ -10,7 +10,7 @@ from django.db import connections
 
 from aivillage_console.accounts.models import AuditEntry, User
 from aivillage_console.lib import clock, outbox
-from alerts.models import Alert, Channel, Escalation, InboundHook, Link, WebhookIn
+from alerts.models import Alert, Channel, Escalation, InboundHook, Link, Notification, WebhookIn
 from alerts.services import alert_resolve, audit_and_repair, retain, sync, sync_due
 from alerts.services.decide import SYSTEM
 from tests.alerts.asked import at
@@ -286,6 +286,48 @@ def test_issues_of_nobody_and_of_another_channel_are_ignored(hook: InboundHook, 
     assert "no alert is linked" in told(hook, payload("closed"))
     InboundHook.objects.update(channel=None)
     assert "resolve" in told(hook, payload("closed", at=T0 + timedelta(1)))
+
+
+def test_a_close_faster_than_the_link_waits_for_it(hook: InboundHook, alert: Alert, letterbox: Letterbox) -> None:
+    link = Link.objects.get()
+    link.delete()
+    policy_with((0, [link.channel]))
+    fire("Second")
+    Notification.objects.update(attempts=1)
+    now = clock.now()
+    post(hook, payload("closed"))
+    for seconds in (0, 5, 10, 20, 30):
+        sync_due(hand="celery", read_clock=at(now + timedelta(seconds=seconds)))
+    row = WebhookIn.objects.get()
+    assert (row.state, row.attempts, state_of(alert)) == ("due", 0, "firing")
+    link.pk = None
+    link.save(force_insert=True)
+    sync_due(hand="celery", read_clock=at(now + timedelta(seconds=36)))
+    assert (WebhookIn.objects.get().state, state_of(alert)) == ("done", "resolved")
+
+
+def test_what_waits_for_a_link_that_never_comes_is_ignored_before_it_is_late(hook: InboundHook, alert: Alert) -> None:
+    assert hook.channel is not None
+    policy_with((0, [hook.channel]))
+    fire("Second")
+    Notification.objects.update(attempts=1)
+    now = clock.now()
+    post(hook, payload("closed", issue={"number": 9}))
+    for seconds in range(0, 50, 5):
+        sync_due(hand="celery", read_clock=at(now + timedelta(seconds=seconds + 1)))
+    row = WebhookIn.objects.get()
+    assert (row.state, row.outcome) == ("done", f"ignored: no alert is linked to {REPO}#9")
+
+
+def test_what_a_message_of_the_console_did_needs_no_login_to_be_known_as_its_own(
+    hook: InboundHook, alert: Alert
+) -> None:
+    InboundHook.objects.update(login="")
+    Link.objects.update(settled_at=T0, settled_state="closed")
+    assert "known already" in told(hook, payload("closed"))
+    assert state_of(alert) == "firing"
+    told(hook, payload("closed", at=T0 + timedelta(seconds=1)))
+    assert state_of(alert) == "resolved"
 
 
 def test_repositories_are_found_in_any_letter_case(hook: InboundHook, alert: Alert) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock
+from alerts import selectors
 from alerts.engine import episodes
 from alerts.engine.episodes import Change, Episode, Seen
 from alerts.engine.severity import worse
@@ -126,6 +127,7 @@ def test_another_policy_that_matches_first_is_begun_under_new_keys(
     assert len(set(Notification.objects.values_list("key", flat=True))) == 2
     armed = Escalation.objects.get()
     assert (armed.policy_snapshot["name"], armed.step, armed.repeat_no) == ("urgent", 1, 1)
+    assert selectors.reopened_times(Alert.objects.get()) == 0
     dispatch_due(hand="celery", read_clock=lambda: start)
     events.put()
     tick(start, 20)
@@ -188,6 +190,7 @@ def test_a_reopened_episode_is_as_bad_as_it_is_now() -> None:
     observe(seen(Seen.CLEAR), now=clock.now())
     alert = fire(severity="low")
     assert (alert.severity, alert.episode, alert.repeat_no) == ("low", 1, 1)
+    assert selectors.reopened_times(alert) == 1
 
 
 @pytest.mark.django_db(transaction=True)

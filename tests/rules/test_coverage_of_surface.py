@@ -14,7 +14,6 @@ UNTESTED_MODELS = {
     "SignInLink": "tested through its services in tests/accounts/test_sign_in.py",
     "AuditSeal": "tested through audit_seal and verify_audit in tests/accounts/test_audit.py",
     "NotificationHistory": "filled by one SQL statement of alerts.services.retention",
-    "Heartbeat": "written by the auditor alone",
 }
 
 

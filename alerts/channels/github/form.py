@@ -7,7 +7,7 @@ from typing import Any
 from alerts.channels.calling import url_problem
 from alerts.channels.telling import web_url
 
-KEYS = frozenset({"repo", "labels", "assignees", "assignees_by_component", "docs", "api_url", "tls_1_2"})
+KEYS = frozenset({"repo", "labels", "assignees", "assignees_by_component", "docs", "api_url", "tls_1_2", "follow"})
 API_URL = "https://api.github.com"
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")  # noqa: TID251
 LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}")  # noqa: TID251
@@ -34,6 +34,8 @@ def problems(config: Mapping[str, Any], secret: str = "") -> dict[str, str]:
     docs = config.get("docs", {})
     if not isinstance(docs, dict) or not all(web_url(url) for url in docs.values()):
         found["docs"] = "A map of components to addresses of documentation."
+    if not isinstance(config.get("follow", True), bool):
+        found["follow"] = "True or false: also find by asking which issues people closed or reopened."
     if not isinstance(config.get("tls_1_2", False), bool):
         found["tls_1_2"] = "True or false: also talk TLS 1.2 to this receiver."
     if any(not 32 < ord(letter) < 127 for letter in secret):

@@ -1,4 +1,4 @@
-"""`manage.py dispatch`: rings for escalation and messages out and in, sweeps what nobody took, and audits."""
+"""`manage.py dispatch`: rings for escalation and messages out and in, sweeps what nobody took, asks and audits."""
 
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from alerts.sweeping import Chore, Sweeper, Watch
 AUDIT_SECONDS = 30
 MAINTAIN_SECONDS = 10
 RETAIN_SECONDS = 3600
+RECONCILE_SECONDS = 5
 # Messages to an open channel only: those that wait for a breaker or a token would keep the loop awake.
 NEXT_NOTIFICATION = f"""
 SELECT min(greatest(n.due_at, c.breaker_until, {pace.next_token_sql("c")})) FROM alerts_notification n
@@ -33,6 +34,10 @@ def _retain(now: datetime) -> None:
     services.retain(now=now)
 
 
+def _reconcile(now: datetime) -> None:
+    services.reconcile_in_background(now)
+
+
 class Command(BaseCommand):
     """The net under the Celery workers for escalation, delivery and what receivers send back."""
 
@@ -45,5 +50,8 @@ class Command(BaseCommand):
             Watch("dispatch", NEXT_NOTIFICATION, services.dispatch_due),
             Watch("sync", NEXT_WEBHOOK, services.sync_due),
         ]
-        chores = [Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out), Chore(RETAIN_SECONDS, _retain)]
+        chores = [
+            Chore(RECONCILE_SECONDS, _reconcile), Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out),
+            Chore(RETAIN_SECONDS, _retain),
+        ]  # fmt: skip
         Sweeper(watches, chores).run()
