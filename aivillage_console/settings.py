@@ -171,7 +171,7 @@ USE_I18N = False
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["aivillage_console.lib.jsonbody.BoundedJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "aivillage_console.accounts.authentication.TokenAuthentication",
         "aivillage_console.accounts.authentication.BrowserAuthentication",

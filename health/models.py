@@ -9,7 +9,7 @@ from django.db import models
 from aivillage_console.lib import sealing
 from aivillage_console.lib.outbox import Leased
 
-NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9 ._:/-]*$", "Letters, digits, spaces and . _ : / - are taken.")
+NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9 ._:/-]*\Z", "Letters, digits, spaces and . _ : / - are taken.")
 LONGEST_TIMEOUT_SECONDS = 20
 
 

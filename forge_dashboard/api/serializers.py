@@ -123,7 +123,7 @@ class CurvesAskedSerializer(serializers.Serializer[Any]):
     """Which curves, how many points each, and from which step on."""
 
     names = serializers.CharField(
-        required=False, default="", max_length=5_000,
+        required=False, allow_blank=True, default="", max_length=5_000,
         help_text=f"Up to {MOST_CURVES}, with commas: `loss`, or `forge_training/loss` of one phase. Empty: all.",
     )  # fmt: skip
     max_points = serializers.IntegerField(required=False, default=500, min_value=4, max_value=MOST_POINTS)
@@ -135,8 +135,10 @@ class LogsAskedSerializer(serializers.Serializer[Any]):
 
     after_id = serializers.IntegerField(required=False, default=0, min_value=0, max_value=2**63 - 1)
     limit = serializers.IntegerField(required=False, default=1_000, min_value=1, max_value=LONGEST_TAIL)
-    level = serializers.ChoiceField(choices=LogLevel.choices, required=False, default="", help_text="At least as bad.")
-    phase = serializers.CharField(required=False, default="", max_length=64)
+    level = serializers.ChoiceField(
+        choices=LogLevel.choices, required=False, allow_blank=True, default="", help_text="At least as bad."
+    )
+    phase = serializers.CharField(required=False, allow_blank=True, default="", max_length=64)
 
 
 class ImportSerializer(serializers.Serializer[Any]):

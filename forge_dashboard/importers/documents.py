@@ -59,6 +59,8 @@ def _run_id(value: object) -> str:
     text = str(value or "").strip()[:128]
     if not text:
         raise NotImportable("run_id is empty")
+    if "\0" in text:
+        raise NotImportable("run_id holds a NUL character")
     return text
 
 

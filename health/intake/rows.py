@@ -47,13 +47,14 @@ def _name(field: str, text: str) -> str:
 
 
 def _at(row: HealthResultRow, context: IngestContext) -> datetime:
-    now = context.now.timestamp()
-    at = now if row.at_ms is None else row.at_ms / 1000
+    now_ms = int(context.now.timestamp() * 1000)
+    at_ms = now_ms if row.at_ms is None else row.at_ms
     known = settings.CONFIG
     past = known.backfill_past_seconds if context.backfill else known.ingest_past_seconds
-    if not now - past <= at <= now + known.ingest_future_seconds:
+    # In whole numbers: a sender's may be larger than a float can hold.
+    if not now_ms - past * 1000 <= at_ms <= now_ms + known.ingest_future_seconds * 1000:
         raise _Refused("outside the time window of live results; compare the clock and the unit (milliseconds)")
-    return datetime.fromtimestamp(at, UTC)
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def _checked(row: HealthResultRow, context: IngestContext) -> Found:

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             name='Component',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=120, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9 ._:/-]*$', 'Letters, digits, spaces and . _ : / - are taken.')])),
+                ('name', models.CharField(max_length=120, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9 ._:/-]*\\Z', 'Letters, digits, spaces and . _ : / - are taken.')])),
                 ('kind', models.CharField(blank=True, help_text='Such as service, database, process.', max_length=40)),
                 ('owner', models.CharField(blank=True, max_length=120)),
                 ('description', models.CharField(blank=True, max_length=500)),
@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('last_error', models.TextField(blank=True)),
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=120, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9 ._:/-]*$', 'Letters, digits, spaces and . _ : / - are taken.')])),
+                ('name', models.CharField(max_length=120, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9 ._:/-]*\\Z', 'Letters, digits, spaces and . _ : / - are taken.')])),
                 ('kind', models.CharField(choices=[('http', 'HTTP'), ('tcp', 'TCP'), ('sql', 'SQL'), ('redis', 'Redis'), ('callable', 'Callable'), ('reported', 'Reported by the service')], max_length=10)),
                 ('config', models.JSONField(blank=True, default=dict, help_text='Settings of the kind, without secrets.')),
                 ('secret_sealed', models.BinaryField(blank=True, null=True)),

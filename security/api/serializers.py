@@ -68,7 +68,11 @@ class BlockAddSerializer(BlockTargetSerializer):
     reason = serializers.CharField(max_length=500)
     seconds = serializers.IntegerField(required=False, min_value=60, help_text="Unless given, 4 hours.")
     confirm = serializers.CharField(
-        required=False, max_length=200, default="", help_text="The value again, for networks wider than /24."
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        default="",
+        help_text="The value again, for networks wider than /24.",
     )
     force = serializers.BooleanField(
         required=False, default=False, help_text="Also where it hits our own networks or the caller's address."
