@@ -5,11 +5,11 @@ import time
 from collections.abc import Mapping
 from typing import Literal
 
+import redis
 import structlog
 from celery import Celery
 from django.conf import settings
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from aivillage_console.lib import aftercommit
 from aivillage_console.lib.pacing import Paced
@@ -26,6 +26,7 @@ TASKS: Mapping[Kind, tuple[str, str]] = {
 }
 SILENT_SECONDS = 10.0
 TIMEOUT_SECONDS = 1.0
+ASKING_SECONDS = 0.5
 PACE_SECONDS = 0.05
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class _Silence:
     """Until when the broker is left alone after an error, so that a dead one slows no commit."""
 
     until = 0.0
+    asked_first = False  # Whether the last ring was lost, so that the broker has to answer before the next.
 
 
 @functools.cache
@@ -50,6 +52,23 @@ def _broker() -> Celery:
     return app
 
 
+def _answers() -> bool:
+    """Tell whether the broker is back: to ring one that hangs waits out one time limit after another, four in all."""
+    url, limit = settings.CELERY_BROKER_URL, ASKING_SECONDS
+    try:
+        with redis.Redis.from_url(url, socket_timeout=limit, socket_connect_timeout=limit) as client:
+            client.ping()
+    except (redis.RedisError, OSError):
+        return False
+    return True
+
+
+def _silent(kind: Kind, error: str) -> bool:
+    _Silence.until, _Silence.asked_first = time.monotonic() + SILENT_SECONDS, True
+    log.warning("doorbell.silent", kind=kind, error=error)
+    return False
+
+
 def ring(kind: Kind) -> None:
     """Send the task of that kind once the transaction is committed; a transaction rings each kind once."""
     aftercommit.gather(f"doorbell:{kind}", kind, _paced[kind])
@@ -59,13 +78,14 @@ def ring_now(kind: Kind) -> bool:
     """Send the task at once; return whether the broker took it."""
     if not settings.CONFIG.celery_enabled or time.monotonic() < _Silence.until:
         return False
+    if _Silence.asked_first and not _answers():
+        return _silent(kind, "does not answer yet")
     try:
         task, queue = TASKS[kind]
         _broker().send_task(task, queue=queue, expires=10, retry=False, ignore_result=True)
-    except (OperationalError, RedisError, OSError) as error:
-        _Silence.until = time.monotonic() + SILENT_SECONDS
-        log.warning("doorbell.silent", kind=kind, error=str(error))
-        return False
+    except (OperationalError, redis.RedisError, OSError) as error:
+        return _silent(kind, str(error))
+    _Silence.asked_first = False
     return True
 
 
