@@ -1,11 +1,17 @@
 """What people did to issues while the console was away is found by asking, over real sockets, and done once."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
 from aivillage_console.accounts.models import AuditEntry
 from aivillage_console.lib import clock, outbox
@@ -224,17 +230,10 @@ def test_who_may_not_ask_asks_ever_more_seldom_and_harms_no_neighbour(server: Gi
     assert all(row.due_at > clock.now() + timedelta(minutes=14) for row in rows)
 
 
-def test_more_changes_than_a_page_are_all_seen(
-    server: GitHubServer, alert: Alert, channel: Channel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from_now = time.time()
-    with server.lock:
-        for number in range(2, 131):
-            stamp = datetime.fromtimestamp(from_now - 200 + number, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            row = type(server.issue())(
-                "acme/app", number, "x", "", ["automated-alert"], [], stamp, stamp, server.url
-            )  # fmt: skip
-            server.issues[("acme/app", number)] = row
+def test_more_changes_than_a_page_are_all_seen(server: GitHubServer, alert: Alert) -> None:
+    for number in range(2, 131):
+        stamp = (clock.now() - timedelta(seconds=200 - number)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        server.issues["acme/app", number] = replace(server.issue(), number=number, updated_at=stamp)
     server.close_issue()
     ask()
     assert state_of(alert) == "resolved"
@@ -278,3 +277,23 @@ def test_the_dispatcher_goes_on_while_github_hangs(server: GitHubServer, alert: 
     assert again is not None
     again.join(20)
     assert state_of(alert) == "resolved"
+
+
+def test_the_dispatcher_finds_the_close_by_itself(server: GitHubServer, alert: Alert) -> None:
+    server.close_issue()
+
+    def stop_when_found() -> None:
+        for _ in range(300):
+            if state_of(alert) == "resolved":
+                break
+            time.sleep(0.1)
+        connection.close()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = [(each, signal.getsignal(each)) for each in (signal.SIGTERM, signal.SIGINT)]
+    threading.Thread(target=stop_when_found, daemon=True).start()
+    call_command("dispatch")
+    for each, handler in before:
+        signal.signal(each, handler)
+    assert state_of(alert) == "resolved"
+    assert Heartbeat.objects.filter(name=BEAT).exists()
