@@ -43,6 +43,11 @@ class Letter:
         return self.payload.get("status") == "resolved"
 
     @property
+    def follows(self) -> bool:
+        """Say whether the message means nothing to a receiver that never heard of the alert: its end, or who has it."""
+        return self.over or self.kind == "update"
+
+    @property
     def step(self) -> int:
         """Return the step of the policy, counted from one; 0 where there is none."""
         return int(self.payload.get("escalation_step") or 0)

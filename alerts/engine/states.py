@@ -36,6 +36,7 @@ class NotificationKind(StrEnum):
 
     FIRE = "fire"  # It began.
     REPEAT = "repeat"  # It goes on; a later step of the policy.
+    UPDATE = "update"  # Somebody took it on, or gave it back.
     RESOLVE = "resolve"  # It is over.
     TEST = "test"  # Somebody pressed the test button.
     SUMMARY = "summary"  # A storm: many alerts folded into one message.

@@ -63,6 +63,7 @@ def alert_acknowledge(*, alert_id: int, version: int, actor: Actor, reason: str 
         because = f"acknowledged by {actor.label}"
         stop_escalation(alert, because=because)
         owed.cancel_unsent(alert, because=f"{because} before this was sent", now=now)
+        owed.tell_update(alert, now=now, but_not=actor.kind)
 
     return _act(alert_id, version, actor, "acknowledged", reason, now, change)
 
@@ -74,7 +75,9 @@ def alert_unacknowledge(*, alert_id: int, version: int, actor: Actor, reason: st
         if alert.acked_at is None:
             raise NotPossible("The alert is not acknowledged.")
         alert.acked_at, alert.acked_by, alert.ack_reason = None, "", ""
-        rearm(alert, now=now)
+        # Begun again, its policy tells whoever it told before; that is the word that it was given back.
+        if not rearm(alert, now=now):
+            owed.tell_update(alert, now=now, but_not=actor.kind)
 
     return _act(alert_id, version, actor, "unacknowledged", reason, now, change)
 

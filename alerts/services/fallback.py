@@ -10,6 +10,8 @@ from alerts.services import owed
 from alerts.services.decide import observe
 
 NAME = "NotificationFailing"
+# Nobody waits for these: a test was watched, and who has the alert is on its page.
+QUIETLY_LOST = (NotificationKind.TEST, NotificationKind.UPDATE)
 
 
 def give_up(row: Notification, error: str, *, gone: bool, now: datetime) -> None:
@@ -22,7 +24,7 @@ def give_up(row: Notification, error: str, *, gone: bool, now: datetime) -> None
 
 def through_fallback(row: Notification, *, now: datetime) -> int:
     """Owe the message to the fallback channels, once; return to how many."""
-    if row.alert is None or row.channel is None or row.fallback_of_id or row.kind == NotificationKind.TEST:
+    if row.alert is None or row.channel is None or row.fallback_of_id or row.kind in QUIETLY_LOST:
         return 0
     channels = list(Channel.objects.filter(is_fallback=True, enabled=True).exclude(pk=row.channel.pk))
     owed.owe(

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from aivillage_console.lib import clock, doorbell
+from alerts.channels import CHANNELS
 from alerts.engine import retry, storm
 from alerts.engine.states import NotificationKind, NotificationState
 from alerts.models import Alert, Channel, Notification
@@ -43,6 +44,7 @@ def payload_of(alert: Alert, *, kind: str, step: int, now: datetime, recipients:
         "started_at": alert.started_at.isoformat(),
         "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
         "resolved_because": alert.resolved_because if over else "",
+        "acknowledged_by": alert.acked_by,
         "url": f"{settings.CONFIG.public_url.rstrip('/')}/alerts/{alert.pk}/",
     }
 
@@ -151,6 +153,23 @@ def _owe_summary(channel: Channel, now: datetime, due_at: datetime) -> None:
         deadline_at=due_at + timedelta(seconds=retry.CRITICAL_DEADLINE_SECONDS),
     )  # fmt: skip
     Notification.objects.bulk_create([summary], ignore_conflicts=True)
+
+
+def tell_update(alert: Alert, *, now: datetime, but_not: str = "") -> None:
+    """Owe who has the alert now to the channels that keep a message of it up to date and were told of it.
+
+    `but_not` is the type of the receiver where it happened, which knows it already.
+    """
+    types = [name for name, kind in CHANNELS.items() if getattr(kind, "TELLS_UPDATES", False) and name != but_not]
+    told = Notification.objects.filter(
+        alert=alert, episode=alert.episode, kind__in=["fire", "repeat"], attempts__gt=0, channel__type__in=types
+    )
+    channels = Channel.objects.filter(pk__in=told.values("channel_id"), enabled=True)
+    insert(
+        messages(
+            alert, channels, kind=NotificationKind.UPDATE, step=0, now=now, policy_version=f"version {alert.version}"
+        )
+    )
 
 
 def cancel_unsent(alert: Alert, *, because: str, now: datetime, kinds: Iterable[str] = ("fire", "repeat")) -> int:

@@ -13,6 +13,8 @@ def reason_to_cancel(row: Notification) -> str:
         return ""
     if row.kind == "resolve":
         return _resolve_not_owed(row, alert)
+    if row.kind == "update":
+        return _update_not_owed(row, alert)
     if alert.episode != row.episode:
         return "a later episode began before this was sent"
     if alert.acked_at is not None:
@@ -33,6 +35,13 @@ def _resolve_not_owed(row: Notification, alert: Alert) -> str:
     # A try that was cut off, or a process that died while sending, may well have told the receiver.
     maybe = fires.filter(state="done").exists() or any(_may_have_arrived(fire) for fire in fires)
     return "" if maybe else "its beginning never reached this receiver"
+
+
+def _update_not_owed(row: Notification, alert: Alert) -> str:
+    if alert.episode != row.episode or alert.state == AlertState.RESOLVED:
+        return "its end was told instead"
+    later = Notification.objects.filter(alert=alert, channel=row.channel, kind="update", id__gt=row.pk)
+    return "a later word took its place" if later.exists() else ""
 
 
 def _may_have_arrived(fire: Notification) -> bool:

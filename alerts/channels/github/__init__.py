@@ -11,6 +11,7 @@ CONFIG_HELP = (
     '"assignees_by_component": {"security": ["bob"]}, "docs": {"security": "https://…"}}'
 )
 KEEPS_LINKS = True
+TELLS_UPDATES = True
 # No burst: whatever the process, the content of two messages is created a second apart.
 RATE = Rate(per_minute=60, burst=1, per_hour=400)
 
@@ -20,6 +21,7 @@ __all__ = [
     "LABEL",
     "RATE",
     "SECRET_LABEL",
+    "TELLS_UPDATES",
     "TOTAL_SECONDS",
     "address",
     "problems",

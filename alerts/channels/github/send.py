@@ -29,9 +29,9 @@ def send(letter: Letter) -> Sent:
         return keeper.go_on(number)
     except No as no:
         # Deleted, or moved to another repository: there is nothing left to go on with.
-        if letter.over and no.status in (301, 410):
-            return Sent(no.status, "the issue is gone, so there is none to close")
-        if letter.over or no.status not in (301, 404, 410):
+        if letter.follows and no.status in (301, 410):
+            return Sent(no.status, "the issue is gone, so there is none to close or to comment on")
+        if letter.follows or no.status not in (301, 404, 410):
             raise
         return keeper.open()
 
@@ -84,9 +84,9 @@ class _Keeper:
         return Known(f"{self._repo}#{number}", page)
 
     def begin(self) -> Sent:
-        """Open the issue; the end of an alert that has none is told to nobody."""
-        if self._letter.over:
-            return Sent(200, "no issue of this alert was found, so there is none to close")
+        """Open the issue; what follows on one that is not there is told to nobody."""
+        if self._letter.follows:
+            return Sent(200, "no issue of this alert was found, so there is none to close or to comment on")
         return self.open()
 
     def open(self) -> Sent:

@@ -8,6 +8,7 @@ LABEL = "Slack"
 SECRET_LABEL = "Bot token (xoxb-…), or the address of an incoming webhook"  # noqa: S105
 CONFIG_HELP = '{"channel": "C0123456789"} with a bot token; {} with an incoming webhook'
 KEEPS_LINKS = True
+TELLS_UPDATES = True
 RATE = Rate(per_minute=60, burst=2)
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LABEL",
     "RATE",
     "SECRET_LABEL",
+    "TELLS_UPDATES",
     "TOTAL_SECONDS",
     "address",
     "problems",

@@ -73,6 +73,8 @@ def _answered(reply: http.Reply, letter: Letter) -> http.Reply:
 
 
 def _hooked(caller: Caller, letter: Letter) -> Sent:
+    if letter.kind == "update":
+        return Sent(None, "an incoming webhook cannot change its message, so who has the alert is not told")
     body = orjson.dumps(message_of(story_of(letter), letter))
     reply = _answered(caller.call("POST", letter.secret, body=body), letter)
     return Sent(reply.status, excerpt_of(reply))
@@ -133,8 +135,8 @@ class _Bot:
         return {"event_type": EVENT, "event_payload": {"alert": self._named(), "key": self._letter.key}}
 
     def begin(self) -> Sent:
-        """Post the message of an episode; the end of one that never began here is told to nobody."""
-        if self._letter.over and self._looked:
+        """Post the message of an episode; news of one that never began here is told to nobody."""
+        if self._letter.kind == "update" or (self._letter.follows and self._looked):
             return Sent(200, "its beginning never reached this channel")
         return self.post()
 
