@@ -68,6 +68,27 @@ def test_findings_can_be_narrowed_by_address_and_by_user(person: Any, finding: F
     assert shown == [True, True, False, False, False, False]
 
 
+def test_detectors_are_named_as_people_call_them(person: Any, finding: Finding) -> None:
+    viewer = person("viewer")
+    for path in ("/security/", "/security/findings/", f"/security/events/{finding.event_id}/"):
+        assert ("SQL injection" in viewer.get(path).content.decode(), path) == (True, path)
+    chosen = '<option value="sql_injection" selected>SQL injection</option>'
+    assert chosen in viewer.get("/security/findings/?detector=sql_injection").content.decode()
+
+
+def test_a_user_to_whom_it_was_done_is_marked_as_target_and_not_offered_to_be_blocked(
+    person: Any, finding: Finding
+) -> None:
+    offer = "?scope=user&amp;value=mallory"
+    viewer = person("viewer")
+    assert offer in viewer.get("/security/").content.decode()
+    Finding.objects.filter(pk=finding.pk).update(user_is_target=True, score=0.6, attack_score=0.9, band="medium")
+    body = viewer.get("/security/").content.decode()
+    assert (offer in body, ">target</span>" in body, "one critical attack from many addresses" in body) == (
+        False, True, True,
+    )  # fmt: skip
+
+
 def test_an_event_that_is_not_there_is_a_designed_404(person: Any) -> None:
     assert person("viewer").get("/security/events/987654/").status_code == 404
 
