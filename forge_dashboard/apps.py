@@ -9,6 +9,7 @@ class ForgeDashboardConfig(AppConfig):
 
     default_auto_field = "django.db.models.BigAutoField"
     name = "forge_dashboard"
+    verbose_name = "Agent Forge"
 
     def ready(self) -> None:
         """Hang what this app brings on the hooks of the floors below."""

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from alerts.models import Alert
+from tests.e2e.sockets import SocketsProcess
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -61,3 +64,15 @@ def open_context(chromium: Browser, live_server: Any, transactional_db: None) ->
     yield make
     for context in made:
         context.close()
+
+
+@pytest.fixture
+def sockets(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SocketsProcess]:
+    """Return a sockets process that pages of the live server connect to."""
+    process = SocketsProcess(live_server.url, connection.settings_dict)
+    origin = f"ws://{live_server.thread.host}:{process.port}"
+    monkeypatch.setattr(type(settings.CONFIG), "sockets_origin", property(lambda _: origin))
+    monkeypatch.setitem(settings.CONTENT_SECURITY_POLICY["DIRECTIVES"], "connect-src", ["'self'", origin])
+    process.start()
+    yield process
+    process.kill()

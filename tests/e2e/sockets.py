@@ -6,10 +6,27 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.db import connection
+
 START_SECONDS = 30.0
+
+
+def elsewhere(work: Callable[[], object]) -> None:
+    """Do something in a thread of its own, for Playwright's event loop runs in this one."""
+
+    def then_close() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(then_close).result()
 
 
 def free_port() -> int:

@@ -1,13 +1,9 @@
 """Live pages over a real sockets process and a real Valkey: updates, staleness, polling, recovery."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
 
 from aivillage_console.accounts.services import Actor
 from alerts.engine.episodes import Seen
@@ -15,34 +11,9 @@ from alerts.models import Alert
 from alerts.pipeline import Observation
 from alerts.services import actions
 from alerts.services.decide import observe
-from tests.e2e.sockets import SocketsProcess
+from tests.e2e.sockets import SocketsProcess, elsewhere
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def sockets(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SocketsProcess]:
-    """Return a sockets process that pages of the live server connect to."""
-    process = SocketsProcess(live_server.url, connection.settings_dict)
-    origin = f"ws://{live_server.thread.host}:{process.port}"
-    monkeypatch.setattr(type(settings.CONFIG), "sockets_origin", property(lambda _: origin))
-    monkeypatch.setitem(settings.CONTENT_SECURITY_POLICY["DIRECTIVES"], "connect-src", ["'self'", origin])
-    process.start()
-    yield process
-    process.kill()
-
-
-def elsewhere(work: Callable[[], object]) -> None:
-    """Do something in a thread of its own, for Playwright's event loop runs in this one."""
-
-    def then_close() -> None:
-        try:
-            work()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(then_close).result()
 
 
 def fire(name: str) -> None:
