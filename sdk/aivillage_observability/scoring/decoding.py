@@ -3,20 +3,27 @@
 Every pattern here is a run of one class or a fixed length, so reading is linear whatever comes.
 """
 
+import base64
 import re
 import unicodedata
 from html.entities import html5
 
 ROUNDS_MAX = 4
-READINGS_MAX = 4
+READINGS_MAX = 5
+PACKED_CHARS_MAX = 4096
 
 _PERCENT = re.compile(r"%(?:u([0-9a-fA-F]{4})|([0-9a-fA-F]{2}))")
 _PERCENT_RUN = re.compile(r"(?:%[0-9a-fA-F]{2})++")
 _ENTITY = re.compile(r"&(?:#[xX]0*+([0-9a-fA-F]{1,6})|#0*+([0-9]{1,7})|([A-Za-z]{2,24}+));?")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{0*+([0-9a-fA-F]{1,6})\}|0*+([0-7]{2,3}))")
+_STYLE_ESCAPE = re.compile(r"\\{1,2}([0-9a-fA-F]{2,6})[ \t]?")
 _BASE_SIXTEEN = re.compile(r"(?:0x[0-9a-fA-F]{2}){2,}+|0x(?:[0-9a-fA-F]{2}){4,}+")
 # What NFKC leaves alone but a database or a template folds to the plain sign; U+FFFD is what lossy decoders leave.
 _LOOKALIKES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02b9": "'", "\u2032": "'", "\u201c": '"', "\u201d": '"'})
+# `<` and `>` in UTF-16 whose bytes were swapped on the way.
+_SWAPPED = {0x3C00: "<", 0x3E00: ">"}
+_PACKED = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_PLUS = re.compile(r"[|;&]\+{1,3}\w|^\w{2,8}\+\w:")
 _NAMED = {name.rstrip(";").lower(): sign for name, sign in html5.items() if len(sign) == 1 and ord(sign) < 128}
 
 
@@ -111,6 +118,15 @@ def escapes_decoded(text: str) -> str:
     return _ESCAPE.sub(_escape, text) if "\\" in text else text
 
 
+def _styled(match: re.Match[str]) -> str:
+    return _sign(int(match.group(1), 16))
+
+
+def style_decoded(text: str) -> str:
+    r"""Decode the escapes of style sheets: \\0065 and \\65 with a space behind are both e."""
+    return _STYLE_ESCAPE.sub(_styled, text) if "\\" in text else text
+
+
 def _sixteen(match: re.Match[str]) -> str:
     raw = bytes.fromhex(match.group().replace("0x", ""))
     return raw.decode("latin-1") if all(32 <= byte < 127 for byte in raw) else match.group()
@@ -125,8 +141,25 @@ def plain(text: str) -> str:
     """Fold full-width and other compatibility signs, and drop what is invisible."""
     if text.isascii():
         return text
-    folded = unicodedata.normalize("NFKC", text).translate(_LOOKALIKES)
+    folded = unicodedata.normalize("NFKC", text).translate(_LOOKALIKES | _SWAPPED)
     return "".join(sign for sign in folded if sign.isprintable() or sign.isspace() or sign < " ")
+
+
+def unpacked(text: str) -> str:
+    """Return what base 64 holds where the whole text is such and spells printable signs of code, else nothing."""
+    packed = text.strip()
+    if not 12 <= len(packed) <= PACKED_CHARS_MAX or len(packed) % 4 or not _PACKED.fullmatch(packed):
+        return ""
+    try:
+        spelled = base64.b64decode(packed, validate=True).decode("ascii")
+    except ValueError:
+        return ""
+    return spelled if all(sign.isprintable() or sign.isspace() for sign in spelled) else ""
+
+
+def _spaced(text: str) -> bool:
+    """Return whether `+` stands for a space: where there is no other, or behind a sign that splits commands."""
+    return "+" in text and (" " not in text or _PLUS.search(text) is not None)
 
 
 def readings(text: str) -> list[str]:
@@ -141,6 +174,9 @@ def readings(text: str) -> list[str]:
         current = decoded
     if current != first:
         found.append(current)
-    if "+" in current and " " not in current:
+    if _spaced(current):
         found.append(current.replace("+", " "))
+    inside = unpacked(current)
+    if inside:
+        found.append(escapes_decoded(inside))
     return found[:READINGS_MAX]

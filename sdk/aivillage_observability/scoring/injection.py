@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aivillage_observability.scoring.decoding import focus, readings
 from aivillage_observability.scoring.history import floor_reason
-from aivillage_observability.scoring.paths import path_reasons
+from aivillage_observability.scoring.paths import path_reasons, spelled_reasons
 from aivillage_observability.scoring.score import LISTED_FROM, NOTHING, Reason, Score
 from aivillage_observability.scoring.shell import command_reasons
 from aivillage_observability.scoring.sql import sql_reasons
@@ -48,12 +48,17 @@ def score_injection(text: str) -> Injection:
     found = {
         "sqli": _highest(sql_reasons, ways),
         "xss": _highest(xss_reasons, ways),
-        "traversal": _highest(path_reasons, ways),
+        "traversal": _spelled(_highest(path_reasons, ways), ways[0]),
         "command": _highest(command_reasons, ways),
     }
     leader = max(found, key=lambda name: found[name].value)
     found[leader] = _floored(found[leader], read)
     return Injection(**found)
+
+
+def _spelled(score: Score, text: str) -> Score:
+    """Add to a way out of a directory that it was hidden; hiding alone is nothing."""
+    return Score.of((*score.reasons, *spelled_reasons(text))) if score.value >= LISTED_FROM else score
 
 
 def _floored(score: Score, text: str) -> Score:

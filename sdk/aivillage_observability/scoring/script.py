@@ -13,15 +13,15 @@ _PATTERNS = tuple(
             "dialog_call",
             "calls a dialog, the usual proof of a script that runs",
             0.7,
-            r"(?:(?<!\w)|script)(?:alert|confirm|prompt)\s?(?:\?\.)?[(`]|(?<![\w])(?:alert|confirm|prompt)\s?/\*",
+            r"(?:(?<!\w)|script)(?:alert|confirm|prompt)\s?(?:\?\.)?\(|(?<![\w`])(?:alert|confirm|prompt)\s?(?:\?\.)?`|(?<![\w])(?:alert|confirm|prompt)\s?/\*",
         ),
         (
             "dialog_reference",
             "hands over a dialog to be called",
             0.7,
             (
-                r"=\s?(?:alert|confirm|prompt|eval)(?:[;,&}/\s'\"]|$)|\$\{\s?(?:alert|confirm|prompt|eval|name)\s?\}"
-                r"|throw\s{1,4}\d|,\s?(?:alert|confirm|prompt|eval)\s?[),]|__define[gs]etter__|\[\s?['\"]?\d*['\"]?\s?\]\s?\.\s?(?:map|sort|find|filter|some|every)\s?(?:\.\s?call\s?)?[(`]"
+                r"[=:]\s?(?:alert|confirm|prompt|eval)(?:[;,&}\]/'\"]|$)|=\s?(?:alert|confirm|prompt|eval)\s|\$\{\s?(?:alert|confirm|prompt|eval|name)\s?\}"
+                r"|throw\s{1,4}\d|[\w\])}'\"],\s?(?:alert|confirm|prompt|eval)\s?\)|(?:[\])}'\"]\s?,|\([^()\s]{0,20},)(?:alert|confirm|prompt|eval)\s?,|__define[gs]etter__|\[\s?['\"]?\d*['\"]?\s?\]\s?\.\s?(?:map|sort|find|filter|some|every)\s?(?:\.\s?call\s?)?[(`]"
             ),
         ),
         (
@@ -78,6 +78,21 @@ _PATTERNS = tuple(
             ),
         ),
         ("utf_seven", "a tag written in UTF-7", 0.8, r"\+ADw-?|\+AD4-|(?:[\xbc\xba\xfb\ufffd]|1\u20444)/?script|&ADz&"),
+        (
+            "style_rule",
+            "leaves a style rule and begins another",
+            0.7,
+            r"^[^{}<]{0,60}\}\s{0,4}[*.#\w\[][^{}]{0,60}\{\s?[\w-]{2,30}\s?:|^\s{0,4}\{\s{0,4}\}[^{}]{1,40}\{\s?[\w-]{2,30}\s?:",
+        ),
+        (
+            "joined_pieces",
+            "builds code from pieces of text",
+            0.7,
+            (
+                r"(?:\b\w{1,8}\s?=[^;='\"]{0,12}['\"][^;]{0,40};\s?){2}|\?\s?['\"]?(?:\w{0,8}\\){1,8}\w{0,8}['\"]?\s?:|/\w{1,12}/\s?\.source\s?\+?"
+                r"|\w{1,8}=/\w{1,12}/\s?\.source"
+            ),
+        ),
         ("script_entity", "a script entity of old browsers", 0.7, r"&\{[^}]{1,100}\}"),
         (
             "entity_declaration",
@@ -87,6 +102,21 @@ _PATTERNS = tuple(
         ),
     )
 )
+# Without one of these code_call cannot match, and looking for them is much quicker.
+_CALL_NEEDS = (
+    "(",
+    "`",
+    "[",
+    "eval.",
+    ".get",
+    "string",
+    "constructor",
+    "reflect",
+    "object",
+    "xmlhttp",
+    "new",
+    "__proto__",
+)
 _CODES = frozenset(code for code, _, _, _ in _PATTERNS)
 _LEFT = re.compile(r"""["'`)\]}]\s{0,4}[;,+\-*/|&?:%^<>=]{1,3}\s{0,4}(?:\w{1,40}\s?[.(\[`=]|\(|\[|`|/\w)""")
 _COMMENT_END = re.compile(r"""(?://|<!--|/\*|;|['"`+-])\s{0,4}$""")
@@ -95,8 +125,10 @@ _SYMBOLS = frozenset("[]()!+{}$_-~'\"\\/=;,.<>|&^%*:")
 
 def script_reasons(text: str, only: Container[str] = _CODES) -> Iterator[Reason]:
     """Yield what of a script or style is in a value."""
+    lowered = text.lower()
     for code, what, weight, pattern in _PATTERNS:
-        match = pattern.search(text) if code in only else None
+        needed = code != "code_call" or any(part in lowered for part in _CALL_NEEDS)
+        match = pattern.search(text) if needed and code in only else None
         if match is not None:
             yield Reason(code, what, weight, excerpt(text, match.start(), match.end() + 20))
 

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from aivillage_observability.scoring.hidden import hidden_reasons
 from aivillage_observability.scoring.score import Reason, excerpt
+from aivillage_observability.scoring.server import server_reasons
+from aivillage_observability.scoring.windows import windows_reasons
 
 # Words that are hardly anything but commands; short ones that may end a line; English ones that must have an argument.
 _COMMANDS = (
@@ -24,6 +27,7 @@ _ARGUMENT = r"\s{1,4}(?:[-/\\$\d~]|\*\.|\.\.|[\"']?\w:|\S{1,60}\.(?:txt|ini|conf
 _CALLED = rf"(?:(?-i:{_SHORT})(?:\.exe)?(?:{_STOP}|{_ARGUMENT})|(?-i:{_ENGLISH})(?:\.exe)?{_ARGUMENT})"
 _QUIET = rf"`\s?(?:{_COMMANDS}|{_SHORT}|{_ENGLISH})\b[^`]{{0,80}}`"
 
+_HINT = re.compile(r"[|;&'\"^`$(/\\<\n {%\[#]|\w\.\w|^rO0")
 
 _SHAPES = tuple(
     (code, text, weight, re.compile(pattern, re.IGNORECASE))
@@ -42,7 +46,7 @@ _SHAPES = tuple(
             "the path of a program of the system",
             0.7,
             (
-                r"(?:^|[\s;|&`'\"(=,+])/{1,2}(?:usr/{1,2})?(?:local/)?s?bin/{1,2}\w|\b(?:cmd|powershell|command)\.(?:exe|com)\b|/system32/"
+                r"(?:^|[\s;|&`'\"(=,+]|\\[nrt])/{1,2}(?:usr/{1,2})?(?:local/)?s?bin/{1,2}\w|\b(?:cmd|powershell|command)\.(?:exe|com)\b|/system32/"
                 r"|\\system32\\"
             ),
         ),
@@ -62,24 +66,18 @@ _SHAPES = tuple(
             "a shell's substitution",
             0.7,
             (
-                rf"\$\(\s?(?:{_COMMANDS}|{_SHORT}|{_ENGLISH})\b|\$\{{IFS\}}|\$IFS\b|^\s?[\"']?{_QUIET}[\"']?$|[^\s`(|]{_QUIET}|<\(\s?\w|/dev/(?:tcp|udp)/"
+                rf"\$\(\s?(?:{_COMMANDS}|{_SHORT}|{_ENGLISH})\b|\$\{{IFS\}}|\$IFS\b|\$\{{?SHELL\b|^\s?[\"']?{_QUIET}[\"']?$|[^\s`(|]{_QUIET}|<\(\s?\w|/dev/(?:tcp|udp)/"
                 r"|>\s?/dev/null|2>&1|&>/"
             ),
         ),
         (
-            "program_call",
-            "a call that runs a program",
+            "mail_command",
+            "a command of another protocol behind a line break",
             0.7,
             (
-                r"\b(?:shell_exec|passthru|proc_open|popen|pcntl_exec|os\.system|os\.popen|subprocess\.\w|runtime\.getruntime|processbuilder"
-                r"|system|exec|phpinfo|base64_decode|create_function|call_user_func|popen)\s?\(\s?(?:['\"$)\w]|\))"
+                r"[\r\n]\s?(?:mail from:|rcpt to:|(?:ehlo|helo)\s\S"
+                r"|(?-i:RETR|DELE|TOP|APOP|LIST|UIDL)\s\w|(?-i:A\d{1,4}\s[A-Z]{4}))"
             ),
-        ),
-        (
-            "server_code",
-            "code a server would run",
-            0.8,
-            r"<\?(?:php|=|\s)|<!--\s?#\s?(?:exec|include|echo|config|printenv)|\(\)\s?\{\s?[:;_]|\$\{jndi:|\$\{\$?\{?(?:lower|upper|env):",
         ),
     )
 )
@@ -87,7 +85,7 @@ _SHAPES = tuple(
 
 def command_reasons(text: str) -> list[Reason]:
     """Return what in one reading of a text a shell or a server would run."""
-    return list(_found(text)) if any(sign in text for sign in "|;&`$(/\\<\n ") else []
+    return list(_found(text)) if _HINT.search(text) else []
 
 
 def _found(text: str) -> Iterator[Reason]:
@@ -95,3 +93,6 @@ def _found(text: str) -> Iterator[Reason]:
         match = pattern.search(text)
         if match is not None:
             yield Reason(code, what, weight, excerpt(text, match.start(), match.end() + 20))
+    yield from server_reasons(text)
+    yield from windows_reasons(text)
+    yield from hidden_reasons(text)

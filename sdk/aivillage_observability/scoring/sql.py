@@ -8,7 +8,7 @@ from aivillage_observability.scoring.score import Reason, excerpt
 from aivillage_observability.scoring.sql_lexer import Quote, Sql, read
 
 _HINT = re.compile(
-    r"""['"`();=<>|&*\#@$]|--|/\*|\b(?:select|union|order|group|having|between|like|x?or|and|from|insert|update|delete
+    r"""['"`();=<>|&*\#@$]|--|/\*|::|\.e\b|\b(?:select|union|order|group|having|between|like|x?or|and|from|insert|update|delete
     |drop|exec|case|create|declare|truncate|alter)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -35,9 +35,10 @@ SHAPES = (
         "union_select",
         "joins the rows of another query",
         0.9,
-        r"U\(?S(?:[nsbuvVgfC*(DxI]|w(?:[,F(=]|\)?c|o|wF)|$|c|;)|[nq0)c]US|U\(Sw\)",
+        r"U\(?S(?:[nsbuvVgfC*(DxI]|w(?:[,F(=]|\)?c|o|wF)|$|c|;)|[nq0)c]US|U\(S[wO]\)|^\)?Uf\([ns]",
     ),
     _shape("union_fragment", "begins to join another query", 0.5, r"[nq0)]U(?:$|c|\(|w\()"),
+    _shape("union_after_sum", "begins to join another query behind a calculation", 0.3, r"[q0n]o[nsw]U(?:$|c|\()"),
     _shape(
         "literal_condition",
         "a condition between literals, true or false by design",
@@ -59,12 +60,15 @@ SHAPES = (
         0.7,
         r"(?:^|[nsb]\)?)&!?[nsb]\)?(?:c|&[nsb])|[nsq0]\)?&!?b|^&b",
     ),
+    _shape("ended_connective", "a condition that was cut off", 0.7, r"[sq0b]\)?&!?c$"),
+    _shape("grouped", "a condition that is a literal, and a clause behind it", 0.7, r"[nq0]\)?&!?n\)?[BW]"),
+    _shape("function_sum", "calculates with a function of the database", 0.7, r"^[nq0]?[q0n]of\([sf]"),
     _shape("subquery", "a query inside an expression", 0.8, r"[(=,&o]S(?:[nsbvVgfC*(D]|w[,F(])"),
     _shape(
         "query",
         "a query of its own",
         0.7,
-        r"(?:^|[;)nqx0c])S(?:[*fgvVbC(]|[ns][,F]|w,w|wn[wO,*]|w\([snv]|[wO]F[wD]\)?(?:$|[cWLBJ;]))",
+        r"(?:^|[;)nqx0c])S(?:[*fgvVbC(]|[ns][,F]|w,w|wn[wO,*]|w\([snv]|w\([wO]\)F[wD]|[wO]F[wD]\)?(?:$|[cWLBJ;]))",
     ),
     _shape("listed_query", "a query of its own", 0.7, r"^S[wO],[^;x]{1,200}F[wD]", fluent=True),
     _shape("from_where", "the end of a query", 0.7, r"F[wDv]Ww\)?="),
@@ -72,7 +76,7 @@ SHAPES = (
         "stacked_query",
         "a second statement after a semicolon",
         0.8,
-        r";\)?(?:T[OIFvD]|S[nsbvVgfC*(w]|D|T[c;$]|Tw\(|Tw\.|Twc|TwZw|w{1,2}\(?[ns]=[ns]|[fg]\(|Cw?=)",
+        r";\)?(?:T[OIFvD]|S[nsbvVgfC*(w]|D|T[c;$]|Tw\(|Tw\.|Twc|TwZw|w{1,2}\(?[ns]=[ns]|[fg]\(|Cw?=|Tw{1,2}[FIs]|wT\()",
     ),
     _shape(
         "statement", "a statement that changes data or waits", 0.5, r"(?:^|[qnc;)0x])T(?:OwOI|OI?w(?![w&])|[FI][wD]|D)"
@@ -81,7 +85,7 @@ SHAPES = (
         "change",
         "a statement that changes data",
         0.7,
-        r"T[wD]Z[wvD]=|^Zv=|TI[wD](?:\(|[wT]\()|^TO[wD](?:$|[c;(])|^Tw;?c$|Tv|T\(v|(?:^|[q0n)])TF[wD](?:$|[c;W])",
+        r"T[wD]Z[wvD]=|^Zv=|TI[wD](?:\(|[wT]\()|^o?TO[wD](?:$|[c;(])|^Tw;?c$|Tv|T\(v|(?:^|[q0n)])TF[wD](?:$|[c;W])",
     ),
     _shape("delay", "waits or runs a procedure of the server", 0.8, r"T(?:w\.{1,2})?D"),
     _shape("leaky_call", "calls a function that sleeps, reads files or leaks by its errors", 0.7, r"g\("),
@@ -93,7 +97,7 @@ SHAPES = (
         "having", "a condition between literals, true or false by design", 0.7, r"W!?[nsb]\)?=[nsbu]|W\(?[nb]\)?&!?[nb]"
     ),
     _shape("case", "a branch of a query", 0.5, r"CC\(?[nswfg]\)?[=oC]"),
-    _shape("case_of_literal", "a branch on a literal", 0.7, r"C[nsf]\)?C[nsbwf]|CC\(?[ns]\)?C"),
+    _shape("case_of_literal", "a branch on a literal", 0.7, r"C[nsf]\)?C[nsbwf]|^\)C[ns]C$|CC\(?[ns]\)?C"),
     _shape("literal_case", "a branch on a condition between literals", 0.4, r"CC\(?[ns]=[ns]"),
     _shape("literal_argument", "asks a function about two literals", 0.7, r"f\([nsb]=[nsb]|f\(w=n,n,n"),
     _shape("outfile", "writes a file on the server", 0.8, r"II"),
@@ -119,7 +123,7 @@ SHAPES = (
         "broken_expression",
         "leaves its literal and opens it again",
         0.7,
-        r"^[q0]\)?[&!=o*,][^x]{1,400}[&=o,(]!?u$|^q\)?!?=!?u$|^q&!?u$",
+        r"^[q0]\)?[&!=o*,][^x]{1,400}[&=o,(*]!?u$|^q\)?!?=!?u$|^q&!?u$",
         fluent=True,
     ),
     _shape(
@@ -130,7 +134,10 @@ SHAPES = (
         fluent=True,
     ),
     _shape(
-        "broken_clause", "leaves its literal for a clause", 0.7, r"^[q0Q]\)?(?:U[S(]|Bn|W[wnsb]\)?=|Ln|;T|;S|I[Is])"
+        "broken_clause",
+        "leaves its literal for a clause",
+        0.7,
+        r"^[q0Q]\)?o?(?:U[S(]|W\(?[wnsb]\)?=|Bn|W[wnsb]\)?=|Ln|;T|;S|I[Is])",
     ),
 )
 
@@ -189,12 +196,23 @@ _NESTED = re.compile(
     r"\b(?:ascii|ord|substr(?:ing)?|mid|hex|length|version|database|user|current_user|schema)\s?\(",
     re.IGNORECASE,
 )
+_UNCALLED = re.compile(
+    r"\bselect\s{1,8}(?:pg_\w{2,40}|load_file|xp_\w{2,40}|benchmark)\b|\bsp_password\s{0,4}$", re.IGNORECASE
+)
+_DELAYED_SCRIPT = re.compile(
+    r"['\"]\s?[;)|&}]{1,3}\s?(?:return\b|while\s?\(|do\s?\{|sleep\s?\(|var\s|\w{1,8}\s?=\s?new\s)"
+)
+_OPERATOR_AFTER_EMPTY = re.compile(
+    r"^\s*+(['\"])\s?\)?\s?(?:x?or|and|[|&]{2})\s?\1\1[-+*/%^|&=<>\s]{0,3}\1$", re.IGNORECASE
+)
 _PATH_QUERY = re.compile(r"\]\s{0,8}\|\s{0,8}/{1,2}[\w*]")
 _BETWEEN_QUOTES = re.compile(
     r"\s*+(['\"]) ?(?:[-+*/%^|&=<>!]{1,2}|(?:not )?(?:x?or|and|div|mod|r?like|regexp|is|in|between)) ?\1\s*+",
     re.IGNORECASE,
 )
-_DIRECTORY = re.compile(r"\)\s?\(\s?\|\s?\(|\)\(&\(|\*\)\(\w|\)\(\w{1,32}=\*|^\*\)+$")
+_DIRECTORY = re.compile(
+    r"[)*]\s?\(\s?[|&]\s?(?:\(|$)|\)\(\w{1,24}(?:[~<>]=|=\w)|^\*\|$|\)\(&\(|\*\)\(\w|\)\(\w{1,32}=\*|^\*\)+$"
+)
 
 
 def _other_stores(text: str) -> Iterator[Reason]:
@@ -204,6 +222,9 @@ def _other_stores(text: str) -> Iterator[Reason]:
         ("torn_number", _TORN_NUMBER, "a number torn apart to hide a name"),
         ("cast", _CAST, "a cast of PostgreSQL, whose error shows the value"),
         ("nested_call", _NESTED, "a database function inside another"),
+        ("named_call", _UNCALLED, "names a function or a trick of the database system"),
+        ("store_script", _DELAYED_SCRIPT, "leaves a literal for a script of a document store"),
+        ("empty_literals", _OPERATOR_AFTER_EMPTY, "a condition between empty literals"),
         ("path_query", _PATH_QUERY, "joins another path of a document"),
     ):
         match = pattern.search(text)
@@ -216,17 +237,23 @@ def _quoted_operator(text: str) -> Iterator[Reason]:
         yield Reason("quoted_operator", "nothing but an operator between two literals", 0.7, excerpt(text))
 
 
+_DOUBLED = re.compile(r"""\w(""|'')\)?[^"']{0,20}\1\w{1,20}\1""")
+
+
 def sql_reasons(text: str) -> list[Reason]:
     """Return the strongest case for an attack among the ways one reading of a text can be lexed."""
     best: list[Reason] = []
     if not _HINT.search(text):
         return best
     quotes: tuple[Quote, ...] = ("", "'", '"')
-    for quote in quotes:
-        sql = read(text, quote)
-        if sql is None:
-            continue
-        reasons = list(_found(sql, text))
-        if sum(reason.weight for reason in reasons) > sum(reason.weight for reason in best):
-            best = reasons
+    # Quotes doubled for a file of commas or for a literal around the text are one each.
+    single = text.replace('""', '"').replace("''", "'") if _DOUBLED.search(text) else text
+    for way in dict.fromkeys((text, single)):
+        for quote in quotes:
+            sql = read(way, quote)
+            if sql is None:
+                continue
+            reasons = list(_found(sql, way))
+            if sum(reason.weight for reason in reasons) > sum(reason.weight for reason in best):
+                best = reasons
     return [*best, *_other_stores(text), *_quoted_operator(text)]

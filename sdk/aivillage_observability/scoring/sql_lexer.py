@@ -30,7 +30,7 @@ _TOKEN = re.compile(
   | (?P<double>"(?:[^"\\]|\\.|"")*+(?P<double_end>")?)
   | (?P<back>`[^`]*+`?)
   | (?P<number>0[xX][0-9a-fA-F]++|\\N\b
-    |\d++(?:\.\d*+)?[dDfFeE](?=(?i:union|and|or|select|from|where|group|order))
+    |(?:\d++(?:\.\d*+)?|\.\d++)[eE]\d++(?=(?i:union|and|or|select|from|where|group|order))|\d++(?:\.\d*+)?[dDfFeE](?=(?i:union|and|or|select|from|where|group|order))
     |\d++(?:\.\d*+)?(?:[eE][+-]?\d*+)?(?![A-Za-z_])|\.\d++|\d++)
   | (?P<server>@@[\w.$`]++)
   | (?P<variable>\?|(?<!\w)@[\w.$`]*+|\:[A-Za-z]\w*+)
@@ -100,6 +100,8 @@ CALLS = frozenset(
     group_concat cast_as json_value xmlquery extract translate initcap
     """.split()  # noqa: SIM905
 )
+# Whatever they are called: functions of these families are the server's own business.
+_SYSTEM_CALLS = ("pg_read", "pg_ls", "pg_sleep", "pg_stat", "dbms_", "utl_", "lo_", "xp_", "sp_oa", "fn_xe", "fn_trace")
 _PACKAGES = ("utl_", "dbms_", "ctxsys", "sys", "pg_", "user_lock")
 _UNARY_AFTER = frozenset("&!=o(,;SWULTIBCJ")
 
@@ -194,7 +196,11 @@ class _Reader:
         called = self.text[end : end + 1] == "("
         before = self.kinds[-1] if self.kinds else ""
         plain = before != "." or self.words[-2:-1] == [] or self.words[-2].lower().startswith(_PACKAGES)
-        if lowered in LEAKY and plain and (called or self.text[end : end + 8].lstrip()[:1] == "("):
+        if (
+            (lowered in LEAKY or lowered.startswith(_SYSTEM_CALLS))
+            and plain
+            and (called or self.text[end : end + 8].lstrip()[:1] == "(")
+        ):
             self.add("g", at, word)
         elif lowered in {"binary", "escape"}:
             return

@@ -3,12 +3,17 @@
 import re
 from collections.abc import Iterator
 
-from aivillage_observability.scoring.decoding import escapes_decoded, hex_decoded
+from aivillage_observability.scoring.decoding import escapes_decoded, hex_decoded, plain, style_decoded
 from aivillage_observability.scoring.html_lexer import Tag, tags
 from aivillage_observability.scoring.score import Reason, excerpt
 from aivillage_observability.scoring.script import left_literal, only_symbols, script_reasons
 
-_HINT = re.compile(r"[<=(`\[{:\\]|\+AD|0x|&\w|[\w.]\.[a-z]")
+WORDS_MAX = 12
+SPELLINGS_MAX = 4
+PROBE_CHARS = 40
+PROBE_SIGNS = 3
+_PROBE = re.compile(r"[^\w\s]{2,40}")
+_HINT = re.compile(r"[<>=(`\[{:\\]|%[0-9uU]|&\#?\w|\+AD|0x|&\w|[\w.]\.[a-z]")
 _LOADERS = frozenset(
     """
     iframe frame frameset object embed applet base layer ilayer bgsound xml event-source vmlframe portal import
@@ -44,6 +49,27 @@ _OUTSIDE = re.compile(r"=\s{0,4}['\"`]?\s{0,4}(?:https?:)?(?://|\\\\)\S", re.IGN
 _BROKEN_OUT = re.compile(
     r"""^[^<>]{0,80}?["'`]?\s{0,8}/?>[^<>]{0,40}<|^\s{0,8}["'`]{1,4}\s{0,8}<|-->|\]\]>|</(?:title|style|textarea)"""
 )
+# Elements a page is made of: a value that closes one it did not open closes the page's own.
+_FRAME = frozenset(
+    """
+    html head body title style script textarea form select option noscript xmp template iframe frameset object math svg
+    table noembed noframes plaintext listing button label fieldset
+    """.split()  # noqa: SIM905
+)
+_HIDDEN_HOST = re.compile(
+    r"""=\s{0,4}['"`\\\u201d]{0,3}\s{0,4}(?:(?:https?:)?\s{0,4}//\s{0,4}(?:0x|0\d|\d{1,3}\.\d|\d{7,10}\b|[^\s/"'>]{1,60}[@%]|[^\s/"'>]{0,40}[^\x00-\x7f]|\w{1,3}\s{2,8})
+    |//|/\\|h\s{0,4}t\s{0,4}t\s{1,4}p|https?:[^/\s"'\\]|``)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SPELLED_BRACKET = re.compile(
+    r"(?:(?:&\#(?:x0*+3[ce]|0*+6[02])|&[lg]t|\\{1,2}(?:u00|x)3[ce]|%(?:25)+3[ce]|%uff1[ce]);?[\s'\"]{0,2}){1,400}",
+    re.IGNORECASE,
+)
+_SPELLINGS = re.compile(r"&\#(?:x0*+3[ce]|0*+6[02]);?|&[lg]t;?|\\(?:u00|x)3[ce]|%3[ce]", re.IGNORECASE)
+_SPELLED_LETTERS = re.compile(
+    r"(?:&\#(?:x(?:[46][1-9a-f]|[57][0-9a])|0*+(?:6[5-9]|[789]\d|1[01]\d|12[0-2]));?){3}", re.IGNORECASE
+)
+_PARTED_LETTERS = re.compile(r"(?:['\"]\w){5}")
 _SQUEEZED = re.compile(r"[\s\x00-\x20\xa0\u2028\u2029]+|/\*[^*]{0,80}\*/")
 _NAME = re.compile(r"[\w:!?.\[-]++")
 
@@ -55,14 +81,17 @@ def _tag_reasons(tag: Tag, text: str) -> Iterator[Reason]:
         yield Reason("script_tag", "a script tag", 0.9, shown)
     elif name in _LOADERS and not tag.closing:
         yield Reason("loading_tag", f"a tag that loads or replaces content: {name[:20]}", 0.7, shown)
+    elif name.startswith("!--#") or (name == "!--" and tag.inside.lstrip().startswith("#")):
+        yield Reason("server_include", "a comment that a server replaces by content", 0.7, shown)
     elif name.startswith(("!entity", "?import", "?xml-stylesheet")):
         yield Reason("declaration", "a declaration that loads content", 0.7, shown)
     if not tag.closing:
-        yield from _attribute_reasons(tag, shown)
+        yield from _attribute_reasons(tag, shown, text)
 
 
-def _attribute_reasons(tag: Tag, shown: str) -> Iterator[Reason]:
+def _attribute_reasons(tag: Tag, shown: str, text: str) -> Iterator[Reason]:
     inside = tag.inside
+    alone = not text[: tag.start].strip() and text.count(" ") < WORDS_MAX
     if _EVENT.search(inside) or re.match(r"on[a-z]{3,40}$", tag.name):
         yield Reason("event_handler", "a tag with an event handler", 0.9, shown)
     if _CODE_ATTRIBUTES.search(inside):
@@ -75,15 +104,24 @@ def _attribute_reasons(tag: Tag, shown: str) -> Iterator[Reason]:
         yield Reason("drawn_tag", "a tag that draws, loads or asks", 0.5, shown)
     elif tag.name in {"img", "image"}:
         yield Reason("image_tag", "an image", 0.4, shown)
-    if tag.name == "a" and _OUTSIDE.search(inside):
+    if tag.name in {"a", "img", "image", "area"} and _OUTSIDE.search(inside):
         yield Reason("outside_address", "a tag that points outside", 0.3, shown)
+        if alone:
+            yield Reason("lone_address", "nothing but a tag that points outside", 0.2, shown)
+    if tag.name in {"a", "img", "area"} and _HIDDEN_HOST.search(inside):
+        yield Reason("hidden_host", "a tag that points to an address spelled to hide it", 0.5, shown)
 
 
 def _markup(text: str) -> Iterator[Reason]:
     if "<" not in text:
         return
     named = opened = False
+    names: set[str] = set()
     for tag in tags(text):
+        if tag.closing and tag.name in _FRAME and tag.name not in names:
+            shown = excerpt(text, tag.start, tag.end + 1)
+            yield Reason("foreign_end", f"closes an element it did not open: {tag.name}", 0.5, shown)
+        names.add(tag.name)
         yield from _tag_reasons(tag, text)
         named = named or bool(_NAME.match(tag.name))
         opened = opened or not (tag.closing or tag.name.startswith("!"))
@@ -97,6 +135,20 @@ def _markup(text: str) -> Iterator[Reason]:
                 0.5,
                 excerpt(text, match.start(), match.end() + 10),
             )
+
+
+def _spelled(text: str) -> Iterator[Reason]:
+    """Yield what is seen only before decoding: brackets and letters spelled to get past a filter."""
+    stripped = text.strip(" '\"")
+    if _SPELLED_BRACKET.fullmatch(stripped):
+        yield Reason("spelled_bracket", "nothing but a tag's bracket, spelled to pass a filter", 0.7, excerpt(text))
+    elif len({match.group().lower() for match in _SPELLINGS.finditer(text)}) >= SPELLINGS_MAX:
+        yield Reason("spelled_bracket", "a bracket in many spellings", 0.7, excerpt(text))
+    match = _SPELLED_LETTERS.search(text)
+    if match is not None:
+        yield Reason("spelled_letters", "plain letters written as entities", 0.7, excerpt(text, match.start()))
+    if len(stripped) <= PROBE_CHARS and _PROBE.fullmatch(text) and len(set(text) & set("\"'<>`")) >= PROBE_SIGNS:
+        yield Reason("breaking_signs", "nothing but signs that end an attribute", 0.7, excerpt(text))
 
 
 def _handlers(text: str) -> Iterator[Reason]:
@@ -128,8 +180,15 @@ def xss_reasons(text: str) -> list[Reason]:
     if not _HINT.search(text):
         return []
     found: dict[str, Reason] = {}
-    unescaped = hex_decoded(escapes_decoded(text)).replace("\0", "")
-    for reading in dict.fromkeys((text, unescaped)):
+    unescaped = plain(hex_decoded(escapes_decoded(text))).replace("\0", "")
+    ways = [text, unescaped]
+    if "\\" in text:
+        ways.append(style_decoded(text))
+    if _PARTED_LETTERS.search(text):
+        ways.append(text.replace("'", "").replace('"', ""))
+    for reason in _spelled(text):
+        found[reason.code] = reason
+    for reading in dict.fromkeys(ways):
         for reason in (*_markup(reading), *_handlers(reading), *_code(reading)):
             held = found.get(reason.code)
             if held is None or held.weight < reason.weight:
