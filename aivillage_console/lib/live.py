@@ -6,11 +6,10 @@ or finds itself stale and asks by HTTP.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import redis
 import structlog
-from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
 
@@ -22,7 +21,10 @@ LOST = (redis.RedisError, OSError, asyncio.TimeoutError)
 KEPT_SECONDS = 86_400
 TIMEOUT_SECONDS = 1.0
 SILENT_SECONDS = 5.0
-PACE_SECONDS = 0.05
+PACE_SECONDS = 0.1
+# What the layer's `group_send` publishes to. Through it each ring would begin an event loop and connect to Redis anew,
+# which cost a fifth of a small intake request.
+GROUPS = "asgi__group__"
 
 
 class _Versions:
@@ -69,17 +71,17 @@ def _send(topics: Sequence[str]) -> None:
                 pipe.incr(f"live:{topic}")
                 pipe.expire(f"live:{topic}", KEPT_SECONDS)
             counted = pipe.execute()[::2]
-        async_to_sync(_tell)(dict(zip(topics, counted, strict=True)))
+            for topic, version in zip(topics, counted, strict=True):
+                pipe.publish(GROUPS + group(topic), _message(topic, version))
+            pipe.execute()
     except LOST as error:
         _versions.silent_until = time.monotonic() + SILENT_SECONDS
         log.warning("live_ring_lost", topics=len(topics), error=type(error).__name__)
 
 
-async def _tell(rung: Mapping[str, int]) -> None:
-    layer = get_channel_layer()
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        for topic, version in rung.items():
-            await layer.group_send(group(topic), {"type": "live.ring", "topic": topic, "version": version})
+def _message(topic: str, version: int) -> bytes:
+    packed: bytes = get_channel_layer().serialize({"type": "live.ring", "topic": topic, "version": version})
+    return packed
 
 
 _paced = Paced(_send, every_seconds=PACE_SECONDS)

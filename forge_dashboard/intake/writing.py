@@ -83,6 +83,11 @@ def _checked(
 def _touched(good: dict[str, dict[str, Numbered]], context: IngestContext, refused: list[Rejection]) -> list[Touched]:
     names = sorted(good)
     of_source = Run.objects.filter(source_id=context.source_id)
+    if len(names) == 1:
+        # Most batches speak of one run that is there: who locks nothing else cannot wait in a circle.
+        only = of_source.select_for_update(no_key=True).filter(external_id=names[0]).first()
+        if only is not None:
+            return [Touched(only, list(good[names[0]].values()))]
     known = set(of_source.filter(external_id__in=names).values_list("external_id", flat=True)) if names else set()
     missing = [name for name in names if name not in known]
     day_ago = context.now - timedelta(days=1)
@@ -163,6 +168,7 @@ def _write(touched: list[Touched], now: datetime) -> None:
     gone: list[int] = []
     tells: list[Tell] = []
     failing = False
+    before = [_listed(one.run) for one in touched]
     for one in touched:
         record = Record(one.run.facts, one.run.history)
         records = {name: Record(row.facts, row.history) for name, row in one.phases.items()}
@@ -175,14 +181,22 @@ def _write(touched: list[Touched], now: datetime) -> None:
     told = [(one.run, one.new) for one in touched]
     inside.store(told)
     save([one.run for one in touched], shown, gone)
-    _ring([one.run for one in touched], tells, failing=failing)
+    runs = [one.run for one in touched]
+    _ring(runs, tells, failing=failing, listed=before != [_listed(run) for run in runs])
 
 
-def _ring(runs: Sequence[Run], tells: list[Tell], *, failing: bool) -> None:
+def _listed(run: Run) -> tuple[object, ...]:
+    """Return what lists show of a run, as coarsely as they show it."""
+    progress = None if run.progress is None else round(run.progress * 100)
+    return run.event_count > 0, run.state, run.name, run.model, run.owner, run.current_phase, progress
+
+
+def _ring(runs: Sequence[Run], tells: list[Tell], *, failing: bool, listed: bool) -> None:
     for run in runs:
         live.ring(f"run:{run.pk}")
-    live.ring("forge")
-    live.ring("overview")
+    # Lines and points come many a second and change nothing on the pages of many runs.
+    for topic in ("forge", "overview") if listed or failing or tells else ():
+        live.ring(topic)
     if failing:
         hurry("phase_failed")
     if tells:

@@ -119,14 +119,12 @@
 
   // ---- Parts: what the reader has selected is not taken from under the hand.
   const waiting = new Map();
-  const selecting = (region) => {
-    const chosen = getSelection();
-    return chosen && !chosen.isCollapsed && region.contains(chosen.anchorNode);
-  };
-  const put = (name, said) => {
+  // Asking for the selection settles the layout, so it is asked for once, before anything is changed.
+  const selected = () => { const chosen = getSelection(); return chosen && !chosen.isCollapsed ? chosen.anchorNode : null; };
+  const put = (name, said, anchor) => {
     const region = document.getElementById(name);
     if (!region) return;
-    if (selecting(region)) { waiting.set(name, said); return; }
+    if (anchor && region.contains(anchor)) { waiting.set(name, said); return; }
     const content = document.createElement("template");
     content.innerHTML = said.html;
     region.dataset.part = said.tag;
@@ -134,7 +132,8 @@
     live.morph(region, content.content, true);
   };
   document.addEventListener("selectionchange", () => {
-    for (const [name, said] of [...waiting]) if (!selecting(document.getElementById(name))) { waiting.delete(name); put(name, said); }
+    const anchor = waiting.size ? selected() : null;
+    for (const [name, said] of [...waiting]) if (!anchor || !document.getElementById(name).contains(anchor)) { waiting.delete(name); put(name, said, anchor); }
   });
 
   // ---- Curves: only new points travel. A curve the page does not draw yet comes with the whole region.
@@ -153,6 +152,7 @@
   };
   const redrawAll = () => { const region = $("#curves"); if (region) live.schedule(region); };
   const drawWaiting = () => {
+    clearTimeout(drawing);
     drawing = null;
     drawnAt = Date.now();
     for (const holder of inSight) {
@@ -161,10 +161,10 @@
       if (points && holder.isConnected && !draw(holder, points)) redrawAll();
     }
   };
+  // The next pulse after that time draws in one frame with its own news; without one, a moment later.
   const drawSoon = () => {
-    if (drawing !== null) return;
     const wait = drawMs - (Date.now() - drawnAt);
-    if (wait <= 0) drawWaiting(); else drawing = setTimeout(drawWaiting, wait);
+    if (wait <= 0) drawWaiting(); else if (drawing === null) drawing = setTimeout(drawWaiting, wait + slowestMs / 4);
   };
   const sight = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) if (isIntersecting) inSight.add(target); else inSight.delete(target);
@@ -197,8 +197,9 @@
     return url;
   };
   const take = (said) => {
-    for (const [name, part] of Object.entries(said.parts)) put(name, part);
-    if ("run-phases" in said.parts) grow();
+    const anchor = selected();
+    for (const [name, part] of Object.entries(said.parts)) put(name, part, anchor);
+    if ("run-phases" in said.parts || Date.now() - grownAt >= 900) grow();
     if (said.lines && tail) {
       state.log = said.log;
       if (following) append(said.lines); else hold(said.lines, said.line_count);
@@ -236,16 +237,18 @@
   run.dataset.pace = fastestMs;
 
   // ---- While nothing is told, running bars grow by the clock.
+  let grownAt = 0;
   const grow = () => {
     const table = $("[data-axis-from]");
     if (!table) return;
+    grownAt = Date.now();
     const [from, to] = [Number(table.dataset.axisFrom), Number(table.dataset.axisTo)];
     const now = Date.now() / 1000;
     if (now > to) { live.schedule(run); return; }
     for (const piece of $$("[data-since]", table)) piece.setAttribute("width", `${Math.max(0.2, (100 * (now - Math.max(from, Number(piece.dataset.since)))) / (to - from)).toFixed(2)}%`);
     for (const line of $$("[data-now]", table)) { const x = `${((100 * (now - from)) / (to - from)).toFixed(2)}%`; line.setAttribute("x1", x); line.setAttribute("x2", x); }
   };
-  if (run.dataset.over !== "yes") setInterval(grow, 1000);
+  if (run.dataset.over !== "yes") setInterval(() => { if (Date.now() - grownAt >= 900) grow(); }, 1000);
 
   // ---- Stale must look stale: a sentence with the time of the last answer.
   const stale = $(".stale-bar");

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from aivillage_console.lib import live
 from forge_dashboard import catalogue, selectors
 from forge_dashboard.intake import inside, writing
 from forge_dashboard.models import (
@@ -225,6 +226,22 @@ def steps(first: int, count: int) -> list[dict[str, Any]]:
         told("metrics", f"m{step}", phase="bitnet", step=step, metrics={"loss": 1 / (step + 1), "accuracy": 0.5})
         for step in range(first, first + count)
     ]  # fmt: skip
+
+
+def test_lists_are_rung_by_what_they_show_and_not_by_lines_and_points(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[str] = []
+    monkeypatch.setattr(live, "ring", rung.append)
+    for row in (
+        told("run", "r", state="running"), told("log", "l", message="x"),
+        told("metrics", "m", phase="adas", metrics={"loss": 1}), told("phase", "p", phase="adas", state="failed"),
+    ):  # fmt: skip
+        rung.append(str(row["kind"]))
+        send(row)
+    kinds = [word for word in rung if not word.startswith("run:")]
+    assert (kinds[:4], kinds[-3:]) == (["run", "forge", "overview", "log"], ["phase", "forge", "overview"])
+    assert len([word for word in rung if word.startswith("run:")]) == 4
 
 
 def test_points_lie_in_chunks_whatever_batch_they_came_in(send: Send) -> None:
