@@ -40,7 +40,9 @@ def took(seconds: float) -> str:
 
 
 def marked(seconds: float) -> str:
-    """Return the words of a tick: 30 s, 1.5 min, 2 h; neighbours never read the same."""
+    """Return the words of a tick: 30 s, 1:30, 2 min, 1.5 h; neighbours never read the same."""
+    if 60 < seconds < 3_600 and seconds % 60:
+        return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
     size, name = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])
     return f"{seconds / size:g} {name}"
 

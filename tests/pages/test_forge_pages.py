@@ -300,5 +300,5 @@ def test_durations_are_exact_enough_to_compare_and_ticks_never_read_the_same() -
         "0.5 s", "42 s", "2 min 38 s", "2 min", "2 h 5 min"
     ]  # fmt: skip
     assert [words.marked(seconds) for seconds in (0, 60, 90, 120, 150, 5400)] == [
-        "0 s", "1 min", "1.5 min", "2 min", "2.5 min", "1.5 h"
+        "0 s", "1 min", "1:30", "2 min", "2:30", "1.5 h"
     ]  # fmt: skip
