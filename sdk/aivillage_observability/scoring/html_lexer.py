@@ -10,7 +10,7 @@ from dataclasses import dataclass
 TAGS_MAX = 60
 TAG_CHARS = 600
 
-_OPEN = re.compile(r"<[\s\x00-\x20]{0,8}([/!?%]{0,2})[\s\x00-\x20]{0,4}([a-zA-Z][\w:.\x00-]{0,40}+|\[CDATA\[|--)?")
+_OPEN = re.compile(r"<[\s\x00-\x20]{0,8}([/!?%]{0,2})[\s\x00-\x20]{0,4}(:?[a-zA-Z][\w:.\x00-]{0,40}+|\[CDATA\[|--)?")
 # To the next `>` outside quotes; a quote that is never closed ends with the tag's window.
 _INSIDE = re.compile(r"""(?:=\s{0,4}"[^"]{0,400}+"|=\s{0,4}'[^']{0,400}+'|=\s{0,4}`[^`]{0,400}+`|[^<>"'`]|["'`]|<)*+""")
 

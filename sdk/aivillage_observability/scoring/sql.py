@@ -191,6 +191,10 @@ _TORN_NUMBER = re.compile(r"\b\d{1,8}\.\d{0,8}e\s?[.(]|\b\d{1,8}\.e\s", re.IGNOR
 _CAST = re.compile(
     r"[\w)'\"]::(?:int[248]?|integer|bigint|text|varchar|numeric|double precision|regclass|bytea)\b", re.IGNORECASE
 )
+_TICK_OPERATOR = re.compile(r"^\\?`\s?(?:x?or|and|regexp|r?like|[|&]{2})(?:\s|`|$)", re.IGNORECASE)
+_NULL_COMPARED = re.compile(
+    r"^(?:not\s)?(?:r?like|regexp|between)\s{1,4}null\b|^is\s{1,4}(?:not\s{1,4})?null$", re.IGNORECASE
+)
 _NESTED = re.compile(
     r"\b(?:ascii|ord|substr(?:ing)?|mid|hex|conv|length|char_length|left|right|lower|upper|concat)\s?\([^()]{0,20}"
     r"\b(?:ascii|ord|substr(?:ing)?|mid|hex|length|version|database|user|current_user|schema)\s?\(",
@@ -222,6 +226,8 @@ def _other_stores(text: str) -> Iterator[Reason]:
         ("torn_number", _TORN_NUMBER, "a number torn apart to hide a name"),
         ("cast", _CAST, "a cast of PostgreSQL, whose error shows the value"),
         ("nested_call", _NESTED, "a database function inside another"),
+        ("tick_operator", _TICK_OPERATOR, "leaves a quoted name for an operator"),
+        ("null_compared", _NULL_COMPARED, "nothing but the second half of a comparison"),
         ("named_call", _UNCALLED, "names a function or a trick of the database system"),
         ("store_script", _DELAYED_SCRIPT, "leaves a literal for a script of a document store"),
         ("empty_literals", _OPERATOR_AFTER_EMPTY, "a condition between empty literals"),

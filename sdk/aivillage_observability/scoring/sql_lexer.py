@@ -26,7 +26,7 @@ _TOKEN = re.compile(
   | (?P<version>/\*!\d{0,6}+)
   | (?P<inner>/\*(?:[^*]|\*(?!/))*+(?P<closed>\*/)?)
   | (?P<line>--[^\n]*+|\#[^\n]*+)
-  | (?P<single>'(?:[^'\\]|\\.|'')*+(?P<single_end>')?)
+  | (?P<single>(?:(?<![\w'"])[nNbBxXeE])?'(?:[^'\\]|\\.|'')*+(?P<single_end>')?)
   | (?P<double>"(?:[^"\\]|\\.|"")*+(?P<double_end>")?)
   | (?P<back>`[^`]*+`?)
   | (?P<number>0[xX][0-9a-fA-F]++|\\N\b
@@ -169,7 +169,8 @@ class _Reader:
             self.add("s", at, word)
         else:
             # A literal the host would close must be of the kind the text began in.
-            self.add("u" if not self.quote or word[0] == self.quote else "x", at, word)
+            sign = word[1] if word[0].isalpha() else word[0]
+            self.add("u" if not self.quote or sign == self.quote else "x", at, word)
 
     def _line(self, word: str, at: int) -> None:
         if at + len(word) < len(self.text):

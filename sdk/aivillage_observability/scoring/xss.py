@@ -37,6 +37,11 @@ _LOOSE_EVENT = re.compile(
     |volumechange|waiting|webkit\w{3,30}|wheel))[\s\x00-\x20]{0,4}=[\s\x00-\x20]{0,4}(?P<value>\S)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_BARE_EVENT = re.compile(r"""[\s"'<]{0,8}on[a-z]{4,45}\s{0,4}=\s{0,4}""", re.IGNORECASE)
+_SPACED_TAG = re.compile(
+    r"<\s?(?:s c r i p t|f o r m|i f r a m e|i m g|s v g|o b j e c t|e m b e d|b o d y|i n p u t|s t y l e|m e t a)\b",
+    re.IGNORECASE,
+)
 _CODE_ATTRIBUTES = re.compile(
     r"\b(?:srcdoc|formaction|seeksegmenttime|fscommand|http-equiv|allowscriptaccess|folder"
     r"|implementation|attributename|xlink:href|poster|background|dynsrc|lowsrc|ping|style|code|codebase|classid|autofocus"
@@ -79,7 +84,7 @@ def _tag_reasons(tag: Tag, text: str) -> Iterator[Reason]:
     name = tag.name
     if name.startswith("script") or name.endswith(":script"):
         yield Reason("script_tag", "a script tag", 0.9, shown)
-    elif name in _LOADERS and not tag.closing:
+    elif (name in _LOADERS or name.endswith(("vmlframe", ":stylesheet"))) and not tag.closing:
         yield Reason("loading_tag", f"a tag that loads or replaces content: {name[:20]}", 0.7, shown)
     elif name.startswith("!--#") or (name == "!--" and tag.inside.lstrip().startswith("#")):
         yield Reason("server_include", "a comment that a server replaces by content", 0.7, shown)
@@ -152,6 +157,11 @@ def _spelled(text: str) -> Iterator[Reason]:
 
 
 def _handlers(text: str) -> Iterator[Reason]:
+    if _BARE_EVENT.fullmatch(text):
+        yield Reason("bare_handler", "nothing but the name of an event handler", 0.7, excerpt(text))
+    spaced = _SPACED_TAG.search(text)
+    if spaced is not None:
+        yield Reason("spaced_tag", "a tag with its letters apart", 0.7, excerpt(text, spaced.start(), spaced.end()))
     match = _LOOSE_EVENT.search(text)
     if match is not None:
         left = match.group()[0] in "\"'`/>" or not match.group("value").isalnum()
