@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.ingest import refusals
+from tests.forge.test_bad_input import BAD as PIPELINE_EVENTS
+from tests.health.test_bad_input import BAD as HEALTH_RESULTS
 from tests.metrics.test_doors_bad_input import NATIVE, REMOTE_WRITE, ROWS
+from tests.security.test_bad_input import BAD as SECURITY_EVENTS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "bad-input.md"
 INTRODUCTION = f"""# Bad input at the doors
@@ -34,6 +37,20 @@ ROW = """
 
 The batch is answered 200, its good rows are stored, and each bad row is named with its reason.
 """
+KINDS = {"security-events": SECURITY_EVENTS, "pipeline-events": PIPELINE_EVENTS, "health-results": HEALTH_RESULTS}
+KIND = """
+## `POST /api/v1/ingest/{kind}`
+
+A batch as a whole gets what one of `metrics` gets. Rows:
+"""
+REST = """
+## `/api/console/v1/`
+
+Every change is tried with each value of a proper body replaced by numbers beyond 64 bits, halves of surrogate pairs,
+NUL, markup, nesting, long texts and wrong types; every route with ids of the wrong kind, other methods and senseless
+words in the address. A body is JSON of at most 10 MB and 32 levels (413), without NaN (400); unknown and read-only
+fields are refused with the field (400); an id of the wrong kind is not found (404).
+"""
 
 
 def _cell(text: object) -> str:
@@ -50,7 +67,12 @@ def page() -> str:
     remote = [(case[0], case[3], case[4]) for case in REMOTE_WRITE]
     native = [(case[0], case[3], case[4]) for case in NATIVE]
     rows = [(case, 200, words) for case, _, words in ROWS]
-    return INTRODUCTION + REMOTE + _table(remote) + BATCHES + _table(native) + ROW + _table(rows)
+    metrics = REMOTE + _table(remote) + BATCHES + _table(native) + ROW + _table(rows)
+    kinds = [
+        KIND.format(kind=kind) + _table([(case, 200, words) for case, (_, words) in bad.items()])
+        for kind, bad in KINDS.items()
+    ]  # fmt: skip
+    return INTRODUCTION + metrics + "".join(kinds) + REST
 
 
 def test_the_page_of_doors_is_the_table_the_tests_send():

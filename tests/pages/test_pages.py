@@ -19,7 +19,16 @@ from metrics import selectors as metrics
 from metrics.promql.types import QueryError
 
 PINNED = json.loads((Path(__file__).parent / "query_counts.json").read_text())
-PAGES = ["/", "/alerts/", "/explore/metrics/", "/setup/", "/styleguide/", "/notifications/", "/health/", "/health/report/"]
+PAGES = [
+    "/",
+    "/alerts/",
+    "/explore/metrics/",
+    "/setup/",
+    "/styleguide/",
+    "/notifications/",
+    "/health/",
+    "/health/report/",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -33,5 +33,11 @@ def test_the_changelog_has_something_to_say() -> None:
 
 def test_every_table_of_ours_is_named_on_the_map() -> None:
     page = (TREE / "docs/map.md").read_text()
-    ours = [m.__name__ for label in ("accounts", "metrics", "alerts") for m in apps.get_app_config(label).get_models()]
+    labels = ("accounts", "metrics", "alerts", "security", "health", "forge_dashboard")
+    ours = [m.__name__ for label in labels for m in apps.get_app_config(label).get_models()]
     assert sorted(name for name in ours if name not in page) == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (TREE / "README.md").read_text()
+    assert sorted(page.name for page in (TREE / "docs").glob("*.md") if f"(docs/{page.name})" not in readme) == []
