@@ -65,7 +65,7 @@ def signed_in(user: User) -> dict[str, str]:
 
 def channel(wanted: dict[str, Any]) -> str:
     """Make a channel, a webhook where no type is asked for, and return its secret."""
-    secret = wanted.get("secret", signing.new_secret() if "url" in wanted else "")
+    secret: str = wanted.get("secret", signing.new_secret() if "url" in wanted else "")
     config = wanted.get("config", {"url": wanted.get("url")})
     made = Channel(
         name=wanted["name"], type=wanted.get("type", "webhook"), config=config,
