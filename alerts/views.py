@@ -91,7 +91,12 @@ def _condition(alert: Alert) -> tuple[str, str, float | None]:
     except QueryError:
         split = None
     # An asked kind holds from its threshold on; a query says itself which side it means.
-    return split or (query, "≥" if "kind" in evidence else ">", limit)
+    return split or (query, _holds(str(evidence.get("kind") or "")), limit)
+
+
+def _holds(kind: str) -> str:
+    asked = ASKED_KINDS.get(kind) if kind in ASKED_KINDS.slots else None
+    return asked.operator if asked else "≥" if kind else ">"
 
 
 def kept_samples(evidence: dict[str, Any]) -> QueryResult | None:

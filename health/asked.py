@@ -45,5 +45,6 @@ def ask(spec: Mapping[str, Any], _window_seconds: int, at: datetime) -> Sequence
 
 COMPONENT = AskedKind(
     label="A component is unhealthy", keys=KEYS, problems=problems, ask=ask, over="the component is better",
-    threshold=lambda spec: 70.0 if spec.get("status") == "partial" else 30.0,
+    threshold=lambda spec: 70.0 if spec.get("status") == "partial" else 30.0, operator="≤",
+    evidence_template="health/_alert_evidence.html",
 )  # fmt: skip

@@ -48,6 +48,7 @@ class AskedKind:
     problems: Callable[[Mapping[str, Any]], dict[str, str]]
     ask: Callable[[Mapping[str, Any], int, datetime], Sequence[Case]]
     threshold: Callable[[Mapping[str, Any]], float | None] = lambda _spec: None
+    operator: str = "≥"  # On which side of its threshold a value is bad.
     over: str = "no longer true"
     evidence_template: str = ""  # Draws the evidence of an alert, from `evidence` alone: its rows may be gone.
 

@@ -42,6 +42,9 @@ def usual_phases(size: str, without: Run | None = None) -> dict[tuple[str, str],
     ended = PhaseRun.objects.filter(state="succeeded", run__model_size=size, duration_seconds__isnull=False)
     if without is not None:
         ended = ended.exclude(run=without)
+        if without.ended_at is not None:
+            # What ran afterwards was not known then, so it says nothing about this run.
+            ended = ended.filter(ended_at__lte=without.ended_at)
     for phase, seconds in ended.order_by("-ended_at").values_list("phase", "duration_seconds")[:EARLIER_PHASES]:
         found[size, phase].append(seconds or 0.0)
     return {key: known for key, seconds in found.items() if (known := band(seconds))}

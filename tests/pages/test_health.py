@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from aivillage_console.lib import clock
+from alerts.models import Alert, Rule, RuleGroup
 from health.intake.results import Found, result_store
 from health.models import Check, Component
 from health.services import ensure_own
@@ -135,3 +136,17 @@ def test_the_number_of_queries_does_not_grow_with_what_is_stored(person: Any, ch
             viewer.get(path)
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_an_alert_about_a_component_shows_its_score_s_inputs_and_the_right_side(person: Any, db: None) -> None:
+    now = clock.now()
+    group = RuleGroup.objects.create(name="parts", interval_seconds=10, due_at=now)
+    rule = Rule.objects.create(group=group, name="component_unhealthy", kind="component", spec={})
+    inputs = [{"name": "answers", "status": "unhealthy", "weight": 1.0, "note": "index missing"}]
+    alert = Alert.objects.create(
+        fingerprint="c" * 64, name=rule.name, rule=rule, state="firing", severity="high", value=0.0, threshold=30.0,
+        annotations={"because": "answers: index missing", "impact": "2 components depend on it (medium)"},
+        evidence={"kind": rule.kind, "threshold": 30.0, "facts": {"inputs": inputs}}, started_at=now, updated_at=now,
+    )  # fmt: skip
+    body = person("viewer").get(f"/alerts/{alert.pk}/").content.decode()
+    assert [word in body for word in ("index missing", "≤ 30", "≥ 30", "ready-made")] == [True, True, False, False]
