@@ -36,6 +36,10 @@ def _highest(reasons: Sequence[Reason]) -> Score:
     return Score(found[0].weight, tuple(found)) if found else NOTHING
 
 
+def _tries(number: int) -> str:
+    return f"{number} failed {'try' if number == 1 else 'tries'}"
+
+
 def score_brute_force(
     *,
     pair: int = 0,
@@ -55,9 +59,9 @@ def score_brute_force(
     """
     return _highest(
         [
-            Reason("brute_force_pair", f"{pair} failed tries by one user from one address", _step(PAIR_STEPS, pair)),
-            Reason("brute_force_user", f"{user} failed tries for one user", _step(USER_STEPS, user)),
-            Reason("brute_force_address", f"{address} failed tries from one address", _step(ADDRESS_STEPS, address)),
+            Reason("brute_force_pair", f"{_tries(pair)} by one user from one address", _step(PAIR_STEPS, pair)),
+            Reason("brute_force_user", f"{_tries(user)} for one user", _step(USER_STEPS, user)),
+            Reason("brute_force_address", f"{_tries(address)} from one address", _step(ADDRESS_STEPS, address)),
             Reason(
                 "password_spraying",
                 f"one address tried {users_of_address} users",
@@ -75,7 +79,7 @@ def score_brute_force(
             ),
             Reason(
                 "slow_brute_force",
-                f"{pair_slow} failed tries by one user from one address in six hours",
+                f"{_tries(pair_slow)} by one user from one address in six hours",
                 _step(SLOW_STEPS, pair_slow),
             ),
         ]
