@@ -113,12 +113,19 @@ def _check(component: Component, row: HealthResultRow, context: IngestContext) -
     return check
 
 
+MOST_RESULTS = 1_000
+TOO_MANY = f"a batch takes {MOST_RESULTS} results; send the rest in another one"
+
+
 def write_results(rows: Sequence[tuple[int, Any]], context: IngestContext) -> list[Rejection]:
     """Store the results that are good; return the others with their reasons."""
-    rejected: list[Rejection] = []
+    # Each result costs a few queries of its own: a batch must not hold its rows locked for minutes.
+    rejected = [Rejection(number, TOO_MANY) for number, _ in rows[MOST_RESULTS:]]
     seen: set[UUID] = set()
     # In one order for every batch, so that two senders never wait for each other's rows.
-    for number, row in sorted(rows, key=lambda pair: (pair[1].component, pair[1].check, pair[1].at_ms or 0, pair[0])):
+    for number, row in sorted(
+        rows[:MOST_RESULTS], key=lambda pair: (pair[1].component, pair[1].check, pair[1].at_ms or 0, pair[0])
+    ):
         try:
             found = _checked(row, context)
             component = _component(row, context)

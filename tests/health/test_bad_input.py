@@ -99,6 +99,15 @@ def test_so_many_components_are_taken_and_no_more(sender: Client, monkeypatch: p
     assert {"components already" in one["reason"] for one in answer["rejected"]} == {True}
 
 
+def test_a_batch_takes_so_many_results_and_says_where_the_others_belong(
+    sender: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("health.intake.rows.MOST_RESULTS", 2)
+    answer = send(sender, *(row(check=f"k{n}") for n in range(5))).json()
+    assert (answer["accepted"], [one["row"] for one in answer["rejected"]]) == (2, [2, 3, 4])
+    assert "send the rest in another one" in answer["rejected"][0]["reason"]
+
+
 def test_naughty_strings_come_out_of_the_pages_and_the_report_as_text(
     sender: Client, viewer: Client, corpora_dir: Path
 ) -> None:
