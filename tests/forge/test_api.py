@@ -41,8 +41,8 @@ def run(send: Send) -> Run:
     return Run.objects.get()
 
 
-def test_runs_are_listed_filtered_and_read(api: Callable[..., APIClient], run: Run, send: Send) -> None:
-    send(told("run", "1", state="failed") | {"run_id": "other"})
+def test_runs_are_listed_filtered_and_read(api: Callable[..., APIClient], run: Run, send: Send, now: datetime) -> None:
+    send(told("run", "1", state="failed") | {"run_id": "other"}, at=now + timedelta(seconds=1))
     viewer = api()
     assert [row["name"] for row in viewer.get(RUNS).json()["results"]] == ["", "merge"]
     (row,) = viewer.get(RUNS, {"state": "running", "source": "trainer"}).json()["results"]
