@@ -1,11 +1,15 @@
 """The plan of a query: the parser's tree in our own immutable words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from metrics.promql.types import Matcher
 
 Anchor: TypeAlias = int | Literal["start", "end"] | None
+Smoothing: TypeAlias = Literal["", "anchored", "smoothed"]
+# Where a node stands in the query: offsets of its first character and past its last.
+Place: TypeAlias = tuple[int, int]
+NOWHERE: Place = (0, 0)
 MatchSide: TypeAlias = Literal["one-to-one", "many-to-one", "one-to-many", "many-to-many"]
 
 
@@ -30,6 +34,8 @@ class Selector:
     alternatives: tuple[tuple[Matcher, ...], ...]
     offset_ms: int
     anchor: Anchor
+    smoothing: Smoothing = ""
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Call:
 
     name: str
     arguments: tuple["Node", ...]
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +75,19 @@ class Aggregate:
     parameter: "Node | None"
     grouping: tuple[str, ...]
     without: bool
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How the two sides of a binary operator find each other."""
+    """How the two sides of a binary operator find each other; a fill stands in for the side that is missing."""
 
     side: MatchSide = "one-to-one"
     on: bool = False
     labels: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
+    fill_left: float | None = None
+    fill_right: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,7 @@ class Binary:
     right: "Node"
     matching: Matching
     returns_bool: bool
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

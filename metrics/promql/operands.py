@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from metrics.promql.types import Bools, Floats, Ints, Limits, QueryError, SeriesColumns
+from metrics.promql.types import Bools, Floats, Histograms, Ints, Limits, QueryError, SeriesColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,27 @@ class TextValue:
 
 @dataclass(slots=True)
 class VectorValue:
-    """Series over the grid; a row flagged in `drops_name` loses its metric name at the very end."""
+    """Series over the grid; a row flagged in `drops_name` loses its metric name at the very end.
+
+    `histograms` is None where every cell is a number; a present cell with a histogram is that histogram and no number.
+    """
 
     labels: list[dict[str, str]]
     values: Floats
     present: Bools
     drops_name: Bools
+    histograms: Histograms | None = None
 
     def with_values(self, values: Floats, *, drops_name: bool) -> "VectorValue":
-        """Return the same series with other values."""
+        """Return the same series with other values, all of them numbers."""
         drops = np.ones(len(self.labels), dtype=np.bool_) if drops_name else self.drops_name
         return VectorValue(self.labels, values, self.present, drops)
 
     def rows(self, chosen: Ints) -> "VectorValue":
         """Return some of the series, in the order given."""
         labels = [self.labels[row] for row in chosen.tolist()]
-        return VectorValue(labels, self.values[chosen], self.present[chosen], self.drops_name[chosen])
+        histograms = None if self.histograms is None else self.histograms[chosen]
+        return VectorValue(labels, self.values[chosen], self.present[chosen], self.drops_name[chosen], histograms)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,8 @@ Labels = Mapping[str, str]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+# Each element is a metrics.native_histograms.model.Histogram or None.
+Histograms = npt.NDArray[np.object_]
 ErrorKind = Literal["bad_data", "execution", "timeout", "unsupported"]
 ResultType = Literal["scalar", "vector", "matrix", "string"]
 
@@ -29,12 +31,17 @@ class Matcher:
 
 @dataclass(slots=True)
 class SeriesColumns:
-    """Ragged columns: series i owns rows offsets[i]:offsets[i+1], sorted by time, times unique."""
+    """Ragged columns: series i owns rows offsets[i]:offsets[i+1], sorted by time, times unique.
+
+    `histograms` is None where every sample is a number; else it runs beside `values`, whose number at a histogram is
+    its count. A stale marker is a number always.
+    """
 
     labels: list[dict[str, str]]
     offsets: Ints
     timestamps_ms: Ints
     values: Floats
+    histograms: Histograms | None = None
 
 
 class SeriesSource(Protocol):
@@ -50,7 +57,8 @@ class QueryResult:
     """A query's answer: row i of the grid belongs to labels[i], column j to timestamps_ms[j].
 
     An instant query of a range vector has type "matrix" and its samples in `range_vector`;
-    a string has type "string" and its text in `string_value`.
+    a string has type "string" and its text in `string_value`. `histograms`, where not None, has the shape of `values`:
+    a present cell with a histogram is that histogram and no number.
     """
 
     type: ResultType
@@ -61,6 +69,8 @@ class QueryResult:
     warnings: list[str] = field(default_factory=list)
     string_value: str | None = None
     range_vector: SeriesColumns | None = None
+    histograms: Histograms | None = None
+    infos: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

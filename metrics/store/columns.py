@@ -19,11 +19,16 @@ MAX_EXACT = float(1 << 53)
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Three columns of equal length; nothing is promised about their order."""
+    """Three columns of equal length; nothing is promised about their order.
+
+    `histograms` is None where every sample is a number; else each element is the bytes of
+    metrics.native_histograms.codec or None, and the value of a histogram is its count.
+    """
 
     series_ids: Ints
     timestamps_ms: Ints
     values: Floats
+    histograms: npt.NDArray[np.object_] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -32,7 +37,8 @@ class Samples:
 
     def take(self, index: npt.NDArray[np.bool_] | Ints | slice) -> "Samples":
         """Return the chosen rows."""
-        return Samples(self.series_ids[index], self.timestamps_ms[index], self.values[index])
+        histograms = None if self.histograms is None else self.histograms[index]
+        return Samples(self.series_ids[index], self.timestamps_ms[index], self.values[index], histograms)
 
 
 def no_samples() -> Samples:
