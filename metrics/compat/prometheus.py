@@ -126,7 +126,7 @@ def query(request: HttpRequest) -> bytes:
         timeout_seconds=duration_ms(values, "timeout", 15_000) / 1000,
     )
     data, cut = query_data(result, instant=True, limit=limit)
-    return envelope(data, [*result.warnings, CUT] if cut else result.warnings)
+    return envelope(data, [*result.warnings, CUT] if cut else result.warnings, result.infos)
 
 
 @endpoint("GET", "POST")
@@ -156,7 +156,7 @@ def query_range(request: HttpRequest) -> bytes:
         timeout_seconds=duration_ms(values, "timeout", 15_000) / 1000,
     )
     data, cut = query_data(result, instant=False, limit=limit)
-    return envelope(data, [*result.warnings, CUT] if cut else result.warnings)
+    return envelope(data, [*result.warnings, CUT] if cut else result.warnings, result.infos)
 
 
 @endpoint("GET", "POST")

@@ -1,11 +1,12 @@
 """Query results as Prometheus' JSON: numbers become strings by splitting orjson's output, not one by one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
+from metrics.promql.annotations import cut_to_most
 from metrics.promql.types import QueryResult
 
 Floats = npt.NDArray[np.float64]
@@ -92,7 +93,9 @@ def query_data(result: QueryResult, *, instant: bool, limit: int) -> tuple[bytes
     return b'{"resultType":"' + kind.encode() + b'","result":' + body + b"}", cut
 
 
-def envelope(data: bytes, warnings: list[str]) -> bytes:
+def envelope(data: bytes, warnings: list[str], infos: Sequence[str] = ()) -> bytes:
     """Return a successful answer."""
-    more = b',"warnings":' + orjson.dumps(warnings) if warnings else b""
+    more = b',"warnings":' + orjson.dumps(cut_to_most(warnings, "warning")) if warnings else b""
+    if infos:
+        more += b',"infos":' + orjson.dumps(cut_to_most(list(infos), "info"))
     return b'{"status":"success","data":' + data + more + b"}"

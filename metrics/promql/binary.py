@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from metrics.promql.frames import Frame
 from metrics.promql.labels import merged
 from metrics.promql.matching import Pairs, match_pairs, set_operation
 from metrics.promql.nodes import Binary
@@ -30,21 +31,22 @@ COMPARISONS: dict[str, Callable[[Floats, Floats], Bools]] = {
 SET_OPERATORS = frozenset({"and", "or", "unless"})
 
 
-def combine(node: Binary, left: Operand, right: Operand) -> Operand:
+def combine(frame: Frame[Binary], left: Operand, right: Operand) -> Operand:
     """Apply a binary operator to two operands."""
+    node = frame.node
     if node.op not in ARITHMETIC and node.op not in COMPARISONS and node.op not in SET_OPERATORS:
         raise QueryError(f"operator {node.op!r} is not supported", kind="unsupported")
     match left, right:
         case VectorValue(), VectorValue() if node.op in SET_OPERATORS:
             return merged(set_operation(node.op, left, right, node.matching))
         case VectorValue(), VectorValue():
-            return _vectors(node, left, right)
+            return _vectors(frame, left, right)
         case ScalarValue(), ScalarValue():
             return ScalarValue(_numbers(node.op, left.values, right.values))
         case VectorValue(), ScalarValue():
-            return _with_number(node, left, left.values, right.values[None, :])
+            return _with_number(frame, left, left.values, right.values[None, :])
         case ScalarValue(), VectorValue():
-            return _with_number(node, right, left.values[None, :], right.values)
+            return _with_number(frame, right, left.values[None, :], right.values)
         case _:
             raise QueryError("binary operators need numbers or instant vectors", kind="bad_data")
 
@@ -55,14 +57,16 @@ def _numbers(op: str, left: Floats, right: Floats) -> Floats:
     return COMPARISONS[op](left, right).astype(np.float64)
 
 
-def _with_number(node: Binary, vector: VectorValue, left: Floats, right: Floats) -> VectorValue:
+def _with_number(frame: Frame[Binary], vector: VectorValue, left: Floats, right: Floats) -> VectorValue:
+    node = frame.node
     if node.op in ARITHMETIC or node.returns_bool:
         return vector.with_values(_numbers(node.op, left, right), drops_name=True)
     kept = COMPARISONS[node.op](left, right)
     return VectorValue(vector.labels, vector.values, vector.present & kept, vector.drops_name)
 
 
-def _vectors(node: Binary, left: VectorValue, right: VectorValue) -> VectorValue:
+def _vectors(frame: Frame[Binary], left: VectorValue, right: VectorValue) -> VectorValue:
+    node = frame.node
     pairs = match_pairs(left, right, node.matching, keeps_name=node.op in COMPARISONS)
     a, b = left.values[pairs.left], right.values[pairs.right]
     filters = node.op in COMPARISONS and not node.returns_bool

@@ -1,11 +1,13 @@
 """Entrance of the engine: parse, evaluate node by node over all steps at once, shape the answer."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from metrics.promql.aggregations.reduce import aggregate
 from metrics.promql.binary import combine
+from metrics.promql.frames import Frame
 from metrics.promql.functions import absence, call
 from metrics.promql.labels import NAME, merged, names_dropped
 from metrics.promql.nodes import (
@@ -28,6 +30,7 @@ from metrics.promql.types import Limits, Matcher, QueryError, QueryResult, Serie
 
 DEFAULT_SUBQUERY_STEP_MS = 60_000
 NO_LIMITS_GIVEN = Limits()
+Asked = TypeVar("Asked", bound=Node)
 
 
 def never() -> bool:
@@ -54,7 +57,9 @@ def evaluate(
         raise QueryError(f"the query is nested {plan.depth} levels deep, the limit is {limits.max_depth}", "bad_data")
     reader = Reader(source, grid, lookback_ms, limits, deadline, tuple(enforced_matchers))
     with np.errstate(all="ignore"):
-        return _answer(_Evaluation(reader).of(plan.root, grid), grid)
+        result = _answer(_Evaluation(reader).of(plan.root, grid), grid)
+    result.warnings, result.infos = reader.notes.shown(query)
+    return result
 
 
 def _grid(start_ms: int, end_ms: int, step_ms: int, limits: Limits) -> Grid:
@@ -73,6 +78,9 @@ class _Evaluation:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
+
+    def _frame(self, node: Asked, grid: Grid) -> Frame[Asked]:
+        return Frame(node, grid, self.reader.notes, self.reader.limits)
 
     def of(self, node: Node, grid: Grid) -> Operand:
         """Evaluate a node and everything below it."""
@@ -106,7 +114,7 @@ class _Evaluation:
 
     def _binary(self, node: Binary, grid: Grid) -> Operand:
         left = self.of(node.left, grid)
-        result = combine(node, left, self.of(node.right, grid))
+        result = combine(self._frame(node, grid), left, self.of(node.right, grid))
         if isinstance(result, VectorValue):
             refuse_too_many(len(result.labels), grid.count, self.reader.limits)
         return result
@@ -118,7 +126,7 @@ class _Evaluation:
             raise QueryError("aggregations need an instant vector", kind="bad_data")
         number = parameter if isinstance(parameter, ScalarValue) else None
         label = parameter.text if isinstance(parameter, TextValue) else ""
-        return aggregate(node, vector, number, label, self.reader.limits)
+        return aggregate(self._frame(node, grid), vector, number, label)
 
     def _call(self, node: Call, grid: Grid) -> Operand:
         context = self._query_context(node.name, grid)
@@ -132,7 +140,7 @@ class _Evaluation:
             return self._over_range(node, grid, arguments)
         if node.name == "absent" and isinstance(arguments[0], VectorValue):
             return absence(node.arguments[0], arguments[0], grid.count)
-        return call(node.name, grid, arguments)
+        return call(self._frame(node, grid), arguments)
 
     def _query_context(self, name: str, grid: Grid) -> ScalarValue | None:
         whole = self.reader.query_grid
@@ -147,7 +155,7 @@ class _Evaluation:
     def _over_range(self, node: Call, grid: Grid, arguments: list[Operand]) -> VectorValue:
         ranged = next(argument for argument in arguments if isinstance(argument, RangeValue))
         scalars = [argument for argument in arguments if isinstance(argument, ScalarValue)]
-        vector = over_range(node.name, grid, ranged, scalars)
+        vector = over_range(self._frame(node, grid), ranged, scalars)
         if node.name == "absent_over_time":
             return absence(node.arguments[0], vector, grid.count)
         return vector

@@ -5,25 +5,27 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from metrics.promql.frames import Frame
 from metrics.promql.histograms.buckets import fractions, quantiles
 from metrics.promql.mathematics import CALENDAR, ELEMENTWISE, maximum, minimum, rounded
-from metrics.promql.nodes import Node, RangeSelector, Selector
-from metrics.promql.operands import Grid, Operand, ScalarValue, TextValue, VectorValue, empty_vector, vector_of
+from metrics.promql.nodes import Call, Node, RangeSelector, Selector
+from metrics.promql.operands import Operand, ScalarValue, TextValue, VectorValue, empty_vector, vector_of
 from metrics.promql.relabelling import label_replaced, labels_joined, sorted_by_label, sorted_by_value
 from metrics.promql.types import Floats, QueryError
 
-Function: TypeAlias = Callable[[Grid, list[Any]], Operand]
+Function: TypeAlias = Callable[[Frame[Call], list[Any]], Operand]
 
 
-def call(name: str, grid: Grid, arguments: list[Operand]) -> Operand:
+def call(frame: Frame[Call], arguments: list[Operand]) -> Operand:
     """Evaluate a function whose arguments are known."""
+    name = frame.node.name
     if name in ELEMENTWISE:
         return _each(arguments[0], ELEMENTWISE[name])
     if name in CALENDAR:
-        return _each(arguments[0] if arguments else _vector(grid, [_time(grid, [])]), CALENDAR[name])
+        return _each(arguments[0] if arguments else _vector(frame, [_time(frame, [])]), CALENDAR[name])
     if name not in FUNCTIONS:
         raise QueryError(f"function {name!r} is not supported", kind="unsupported")
-    return FUNCTIONS[name](grid, arguments)
+    return FUNCTIONS[name](frame, arguments)
 
 
 def _each(argument: Operand, function: Callable[[Floats], Floats]) -> VectorValue:
@@ -32,26 +34,26 @@ def _each(argument: Operand, function: Callable[[Floats], Floats]) -> VectorValu
     return argument.with_values(function(argument.values), drops_name=True)
 
 
-def _time(grid: Grid, _arguments: list[Any]) -> ScalarValue:
-    return ScalarValue(grid.times_ms / 1000.0)
+def _time(frame: Frame[Call], _arguments: list[Any]) -> ScalarValue:
+    return ScalarValue(frame.grid.times_ms / 1000.0)
 
 
-def _vector(grid: Grid, arguments: list[Any]) -> VectorValue:
+def _vector(frame: Frame[Call], arguments: list[Any]) -> VectorValue:
     values = arguments[0].values[None, :].copy()
-    return vector_of([{}], values, np.ones((1, grid.count), dtype=np.bool_))
+    return vector_of([{}], values, np.ones((1, frame.grid.count), dtype=np.bool_))
 
 
-def _scalar(grid: Grid, arguments: list[Any]) -> ScalarValue:
+def _scalar(frame: Frame[Call], arguments: list[Any]) -> ScalarValue:
     vector = arguments[0]
     if not vector.labels:
-        return ScalarValue(np.full(grid.count, np.nan))
+        return ScalarValue(np.full(frame.grid.count, np.nan))
     only = np.where(vector.present, vector.values, 0.0).sum(axis=0)
     single = vector.present.sum(axis=0) == 1
-    chosen = vector.values[np.argmax(vector.present, axis=0), np.arange(grid.count)]
+    chosen = vector.values[np.argmax(vector.present, axis=0), np.arange(frame.grid.count)]
     return ScalarValue(np.where(single, chosen, np.nan * only if only.size else np.nan))
 
 
-def _clamp(_grid: Grid, arguments: list[Any]) -> VectorValue:
+def _clamp(_frame: Frame[Call], arguments: list[Any]) -> VectorValue:
     vector, low, high = arguments[0], arguments[1].values, arguments[2].values
     result: VectorValue = vector.with_values(maximum(low, minimum(high, vector.values)), drops_name=True)
     return VectorValue(result.labels, result.values, result.present & ~(high < low)[None, :], result.drops_name)
@@ -61,54 +63,54 @@ def _bounded(bound: Callable[[Floats, Floats], Floats], arguments: list[Any]) ->
     return arguments[0].with_values(bound(arguments[1].values, arguments[0].values), drops_name=True)
 
 
-def _round(grid: Grid, arguments: list[Any]) -> Any:
-    to_nearest = arguments[1].values if len(arguments) > 1 else np.ones(grid.count)
+def _round(frame: Frame[Call], arguments: list[Any]) -> Any:
+    to_nearest = arguments[1].values if len(arguments) > 1 else np.ones(frame.grid.count)
     return arguments[0].with_values(rounded(arguments[0].values, to_nearest), drops_name=True)
 
 
-def _timestamp(grid: Grid, arguments: list[Any]) -> Any:
-    values = np.broadcast_to(grid.times_ms / 1000.0, arguments[0].values.shape).copy()
+def _timestamp(frame: Frame[Call], arguments: list[Any]) -> Any:
+    values = np.broadcast_to(frame.grid.times_ms / 1000.0, arguments[0].values.shape).copy()
     return arguments[0].with_values(values, drops_name=True)
 
 
-def _label_replace(_grid: Grid, arguments: list[Any]) -> VectorValue:
+def _label_replace(_frame: Frame[Call], arguments: list[Any]) -> VectorValue:
     return label_replaced(arguments[0], *(argument.text for argument in arguments[1:]))
 
 
-def _label_join(_grid: Grid, arguments: list[Any]) -> VectorValue:
+def _label_join(_frame: Frame[Call], arguments: list[Any]) -> VectorValue:
     target, separator, *sources = (argument.text for argument in arguments[1:])
     return labels_joined(arguments[0], target, separator, sources)
 
 
-def _sort(grid: Grid, arguments: list[Any], *, falling: bool) -> Any:
-    return sorted_by_value(arguments[0], falling=falling) if grid.is_instant else arguments[0]
+def _sort(frame: Frame[Call], arguments: list[Any], *, falling: bool) -> Any:
+    return sorted_by_value(arguments[0], falling=falling) if frame.grid.is_instant else arguments[0]
 
 
-def _sort_by_label(_grid: Grid, arguments: list[Any], *, falling: bool) -> VectorValue:
+def _sort_by_label(_frame: Frame[Call], arguments: list[Any], *, falling: bool) -> VectorValue:
     names = [argument.text for argument in arguments[1:] if isinstance(argument, TextValue)]
     return sorted_by_label(arguments[0], names, falling=falling)
 
 
 FUNCTIONS: dict[str, Function] = {
     "time": _time,
-    "pi": lambda grid, _arguments: ScalarValue(np.full(grid.count, np.pi)),
+    "pi": lambda frame, _arguments: ScalarValue(np.full(frame.grid.count, np.pi)),
     "vector": _vector,
     "scalar": _scalar,
     "clamp": _clamp,
-    "clamp_min": lambda _grid, arguments: _bounded(maximum, arguments),
-    "clamp_max": lambda _grid, arguments: _bounded(minimum, arguments),
+    "clamp_min": lambda _frame, arguments: _bounded(maximum, arguments),
+    "clamp_max": lambda _frame, arguments: _bounded(minimum, arguments),
     "round": _round,
     "timestamp": _timestamp,
-    "histogram_quantile": lambda _grid, arguments: quantiles(arguments[0].values, arguments[1]),
-    "histogram_fraction": lambda _grid, arguments: fractions(arguments[0].values, arguments[1].values, arguments[2]),
+    "histogram_quantile": lambda _frame, arguments: quantiles(arguments[0].values, arguments[1]),
+    "histogram_fraction": lambda _frame, arguments: fractions(arguments[0].values, arguments[1].values, arguments[2]),
     "label_replace": _label_replace,
     "label_join": _label_join,
-    "sort": lambda grid, arguments: _sort(grid, arguments, falling=False),
-    "sort_desc": lambda grid, arguments: _sort(grid, arguments, falling=True),
-    "sort_by_label": lambda grid, arguments: _sort_by_label(grid, arguments, falling=False),
-    "sort_by_label_desc": lambda grid, arguments: _sort_by_label(grid, arguments, falling=True),
-    "max_of": lambda _grid, arguments: ScalarValue(maximum(arguments[0].values, arguments[1].values)),
-    "min_of": lambda _grid, arguments: ScalarValue(minimum(arguments[0].values, arguments[1].values)),
+    "sort": lambda frame, arguments: _sort(frame, arguments, falling=False),
+    "sort_desc": lambda frame, arguments: _sort(frame, arguments, falling=True),
+    "sort_by_label": lambda frame, arguments: _sort_by_label(frame, arguments, falling=False),
+    "sort_by_label_desc": lambda frame, arguments: _sort_by_label(frame, arguments, falling=True),
+    "max_of": lambda _frame, arguments: ScalarValue(maximum(arguments[0].values, arguments[1].values)),
+    "min_of": lambda _frame, arguments: ScalarValue(minimum(arguments[0].values, arguments[1].values)),
 }
 
 

@@ -18,6 +18,7 @@ class Number:
     """A literal number."""
 
     value: float
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Text:
     """A literal string."""
 
     value: str
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class RangeSelector:
 
     selector: Selector
     range_ms: int
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Subquery:
     step_ms: int
     offset_ms: int
     anchor: Anchor
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class Negate:
     """Unary minus."""
 
     expr: "Node"
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 Node: TypeAlias = Number | Text | Selector | RangeSelector | Subquery | Call | Aggregate | Binary | Negate
@@ -127,3 +132,13 @@ def children(node: Node) -> tuple[Node, ...]:
             return (left, right)
         case _:
             return ()
+
+
+def place_of(node: Node) -> Place:
+    """Return where a node stands in the query; one that does not say stands where its first child does."""
+    while node.place == NOWHERE:
+        below = children(node)
+        if not below:
+            break
+        node = below[0]
+    return node.place

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from metrics.promql.annotations import Annotations
 from metrics.promql.labels import Signature
 from metrics.promql.nodes import Anchor, RangeSelector, Selector
 from metrics.promql.operands import Grid, RangeValue, VectorValue, refuse_too_many, vector_of
@@ -22,6 +23,7 @@ class Reader:
     limits: Limits
     deadline: Callable[[], bool]
     enforced: tuple[Matcher, ...] = ()
+    notes: Annotations = field(default_factory=Annotations)
     samples: int = 0
     cache: dict[tuple[tuple[tuple[Matcher, ...], ...], int, int], SeriesColumns] = field(default_factory=dict)
 

@@ -7,9 +7,11 @@ import numpy as np
 
 from metrics.promql.aggregations import kernels
 from metrics.promql.aggregations.grouping import Groups, group_labels, group_series
+from metrics.promql.annotations import INVALID_QUANTILE
+from metrics.promql.frames import Frame, parameter_place
 from metrics.promql.labels import NAME, Signature, numbered, without
 from metrics.promql.nodes import Aggregate
-from metrics.promql.numbers import shortest_decimal
+from metrics.promql.numbers import general, shortest_decimal
 from metrics.promql.operands import ScalarValue, VectorValue, empty_vector, refuse_too_many
 from metrics.promql.types import Floats, Ints, Limits, QueryError
 
@@ -25,29 +27,28 @@ REDUCTIONS = {
 }
 
 
-def aggregate(
-    node: Aggregate, vector: VectorValue, parameter: ScalarValue | None, label: str, limits: Limits
-) -> VectorValue:
+def aggregate(frame: Frame[Aggregate], vector: VectorValue, parameter: ScalarValue | None, label: str) -> VectorValue:
     """Aggregate; `parameter` is the number of topk and its like, `label` the text of count_values."""
+    node = frame.node
     if node.op == "count_values":
-        return _count_values(node, vector, label, limits)
+        return _count_values(node, vector, label, frame.limits)
     numbers = np.empty(0) if parameter is None else parameter.values
     if node.op in {"topk", "bottomk", "limitk"}:
-        return _chosen(node, vector, numbers)
+        return _chosen(frame, vector, numbers)
     groups = group_series(node, vector)
     if node.op in REDUCTIONS:
-        return _reduced(REDUCTIONS[node.op], vector, groups)
+        return _reduced(frame, vector, groups)
     if node.op in {"count", "group"}:
         return _counted(vector, groups, as_one=node.op == "group")
     if node.op == "quantile":
-        return _quantiles(vector, groups, numbers)
+        return _quantiles(frame, vector, groups, numbers)
     raise QueryError(f"aggregation {node.op!r} is not supported", kind="unsupported")
 
 
-def _reduced(op: int, vector: VectorValue, groups: Groups) -> VectorValue:
+def _reduced(frame: Frame[Aggregate], vector: VectorValue, groups: Groups) -> VectorValue:
     shape = (len(groups.labels), vector.values.shape[1])
     out, counts = np.empty(shape), np.empty(shape)
-    kernels.reduce_groups(op, vector.values, vector.present, groups.of, out, counts)
+    kernels.reduce_groups(REDUCTIONS[frame.node.op], vector.values, vector.present, groups.of, out, counts)
     return VectorValue(groups.labels, out, counts > 0, groups.drops_name)
 
 
@@ -58,14 +59,22 @@ def _counted(vector: VectorValue, groups: Groups, *, as_one: bool) -> VectorValu
     return VectorValue(groups.labels, present.astype(np.float64) if as_one else counts, present, groups.drops_name)
 
 
-def _quantiles(vector: VectorValue, groups: Groups, q: Floats) -> VectorValue:
+def _quantiles(frame: Frame[Aggregate], vector: VectorValue, groups: Groups, q: Floats) -> VectorValue:
+    for outside in (
+        q[np.isnan(q)][:1],
+        [np.nanmax(q)] if (q > 1).any() else [],
+        [np.nanmin(q)] if (q < 0).any() else [],
+    ):
+        for value in outside:
+            frame.notes.warn(f"{INVALID_QUANTILE}, got {general(float(value))}", parameter_place(frame))
     shape = (len(groups.labels), vector.values.shape[1])
     out, seen = np.empty(shape), np.empty(shape, np.bool_)
     kernels.group_quantiles(q, vector.values, vector.present, groups.starts, groups.members, out, seen)
     return VectorValue(groups.labels, out, seen, groups.drops_name)
 
 
-def _chosen(node: Aggregate, vector: VectorValue, numbers: Floats) -> VectorValue:
+def _chosen(frame: Frame[Aggregate], vector: VectorValue, numbers: Floats) -> VectorValue:
+    node = frame.node
     if not numbers.size or not bool((np.nan_to_num(numbers, nan=np.inf) >= 1).any()):
         return empty_vector(vector.values.shape[1])
     if bool(np.isnan(numbers).any()):

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from metrics.promql.operands import Grid, RangeValue, ScalarValue, VectorValue
+from metrics.promql.frames import Frame
+from metrics.promql.nodes import Call
+from metrics.promql.operands import RangeValue, ScalarValue, VectorValue
 from metrics.promql.ranges import kernels
 from metrics.promql.types import Bools, Floats, QueryError
 from metrics.promql.windows.bounds import Windows, windows_over
@@ -38,19 +40,21 @@ RANGE_FUNCTIONS = frozenset(
 )
 
 
-def over_range(name: str, grid: Grid, ranged: RangeValue, scalars: list[ScalarValue]) -> VectorValue:
+def over_range(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarValue]) -> VectorValue:
     """Evaluate one range function; `scalars` are its other arguments in order."""
+    name = frame.node.name
     windows = windows_over(ranged.columns, ranged.ends_ms, ranged.range_ms)
     counts = windows.counts
     out = np.zeros(counts.shape)
-    needed = _fill(name, grid, ranged, [scalar.values for scalar in scalars], windows, out)
+    needed = _fill(frame, ranged, [scalar.values for scalar in scalars], windows, out)
     drops: Bools = ranged.drops_name if name in KEEPS_NAME else np.ones(len(counts), dtype=np.bool_)
     vector = VectorValue(ranged.columns.labels, out, counts >= needed, drops)
     return vector.rows(np.flatnonzero(vector.present.any(axis=1)))
 
 
-def _fill(name: str, grid: Grid, ranged: RangeValue, numbers: list[Floats], windows: Windows, out: Floats) -> int:
+def _fill(frame: Frame[Call], ranged: RangeValue, numbers: list[Floats], windows: Windows, out: Floats) -> int:
     """Fill `out` and return how many samples a window needs."""
+    name, grid = frame.node.name, frame.grid
     columns, at = ranged.columns, (windows.row, windows.lo, windows.hi)
     offsets, times, values = columns.offsets, columns.timestamps_ms, columns.values
     if name in STATISTICS:

@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.promql.aggregations import kernels as groups
+from metrics.promql.annotations import Annotations
+from metrics.promql.frames import Frame
 from metrics.promql.histograms import kernels as histograms
+from metrics.promql.nodes import Call
 from metrics.promql.operands import Grid, RangeValue, ScalarValue
 from metrics.promql.ranges import kernels as ranges
 from metrics.promql.ranges.functions import over_range
-from metrics.promql.types import SeriesColumns
+from metrics.promql.types import Limits, SeriesColumns
 from metrics.promql.windows import kernels as windows
 from metrics.promql.windows.bounds import windows_over
 
@@ -26,6 +29,10 @@ ROWS = st.lists(
     max_size=4,
 )
 GRID = Grid(20, 15, 12)
+
+
+def frame_of(name, grid):
+    return Frame(Call(name, ()), grid, Annotations(), Limits())
 
 
 def columns_of(rows):
@@ -103,7 +110,7 @@ REFERENCES = {
 def test_a_range_function_equals_its_reference(name, rows):
     columns = columns_of(rows)
     ranged = RangeValue(columns, np.zeros(len(rows), np.bool_), GRID.times_ms, RANGE_MS)
-    vector = over_range(name, GRID, ranged, [])
+    vector = over_range(frame_of(name, GRID), ranged, [])
     got = {labels["i"]: row for row, labels in enumerate(vector.labels)}
     for place, row in enumerate(rows):
         for step, end in enumerate(GRID.times_ms.tolist()):
@@ -154,7 +161,7 @@ def test_smoothing_follows_the_textbook():
     columns = columns_of([[(10, 1.0), (20, 3.0), (30, 2.0)]])
     ranged = RangeValue(columns, np.zeros(1, np.bool_), np.array([40]), RANGE_MS)
     half = ScalarValue(np.array([0.5]))
-    vector = over_range("double_exponential_smoothing", Grid(40, 1, 1), ranged, [half, half])
+    vector = over_range(frame_of("double_exponential_smoothing", Grid(40, 1, 1)), ranged, [half, half])
     assert vector.values.tolist() == [[3.5]]
 
 
