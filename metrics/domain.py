@@ -1,8 +1,11 @@
 """Words and limits of the metrics app that several rooms share; no Django, no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
 
 METRIC_NAME_LABEL = "__name__"
 MAX_LABELS = 40
@@ -28,6 +31,33 @@ class Metadata:
     type: str
     unit: str
     help: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewExemplar:
+    """An exemplar as it arrives; `series` is the place of its labels in the batch."""
+
+    series: int
+    timestamp_ms: int
+    value: float
+    labels: dict[str, str]
+
+
+@dataclass(slots=True)
+class SeriesBatch:
+    """What a decoded request or scrape brings: label sets (with `__name__`) and the samples that point at them.
+
+    `histograms` is None where every sample is a number; else each element is the bytes of
+    metrics.native_histograms.codec or None, and the value of a histogram is its count.
+    """
+
+    labels: list[dict[str, str]]
+    sample_series: npt.NDArray[np.int64]
+    timestamps_ms: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    histograms: npt.NDArray[np.object_] | None = None
+    exemplars: list[NewExemplar] = field(default_factory=list)
+    metadata: list[Metadata] = field(default_factory=list)
 
 
 class BadSeries(ValueError):

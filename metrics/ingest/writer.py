@@ -11,7 +11,8 @@ import numpy.typing as npt
 from django.conf import settings
 from django.db import connection, transaction
 
-from metrics.domain import BadSeries, Metadata, fingerprint, series_labels
+from metrics.domain import BadSeries, Metadata, SeriesBatch, fingerprint, series_labels
+from metrics.ingest.exemplars import exemplars_write
 from metrics.ingest.group_commit import GroupCommit
 from metrics.ingest.limits import Gate
 from metrics.models import MetadataEntry, Metric
@@ -47,11 +48,17 @@ class Window:
 
 @dataclass(slots=True)
 class Written:
-    """What became of a request: samples stored, samples refused by reason."""
+    """What became of a request: what was stored of each sort, what was refused by reason.
+
+    `series_ids` has an id for each label set of a SeriesBatch, -1 where it was refused.
+    """
 
     samples: int = 0
+    histograms: int = 0
+    exemplars: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     newest_ms: int | None = None
+    series_ids: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def limited(self) -> str | None:
@@ -154,13 +161,15 @@ def _store(samples: Samples, window: Window, written: Written) -> None:
         samples = samples.take(inside)
     if samples.values.size:
         _append(samples)
-        written.samples += samples.values.size
+        histograms = 0 if samples.histograms is None else sum(one is not None for one in samples.histograms)
+        written.histograms += histograms
+        written.samples += samples.values.size - histograms
         written.newest_ms = int(np.max(samples.timestamps_ms))
 
 
 def _append(samples: Samples) -> None:
     # Inside a transaction only the caller's own commit makes them safe.
-    if connection.in_atomic_block or samples.values.size > SMALL_SAMPLES:
+    if connection.in_atomic_block or samples.values.size > SMALL_SAMPLES or samples.histograms is not None:
         _write(samples)
     else:
         COMMITS.append(samples)
@@ -180,8 +189,50 @@ def store_samples(samples: Samples, window: Window) -> Written:
     return written
 
 
+def write_series(batch: SeriesBatch, *, source_id: UUID, gate: Gate, window: Window, now: datetime) -> Written:
+    """Store decoded rows, all or nothing of the good ones; what is refused is counted by its reason.
+
+    Whoever sends the same series again and again keeps `series_ids` and calls `store_samples`.
+    """
+    with transaction.atomic():
+        # First, because it locks rows of metrics by name as new series do.
+        metadata_store(batch.metadata)
+        written = _resolve_batch(batch, source_id=source_id, gate=gate, now=now)
+        ids = written.series_ids[batch.sample_series]
+        samples = Samples(ids, batch.timestamps_ms, batch.values, batch.histograms)
+        _store(samples if bool((ids >= 0).all()) else samples.take(ids >= 0), window, written)
+        stored, refused = exemplars_write(batch.exemplars, written.series_ids, low_ms=window.low_ms, now=now)
+    written.exemplars += stored
+    written.refused += refused
+    return written
+
+
+def _resolve_batch(batch: SeriesBatch, *, source_id: UUID, gate: Gate, now: datetime) -> Written:
+    """Return the ids of the label sets, and what the refused ones cost."""
+    counts = np.bincount(batch.sample_series, minlength=len(batch.labels))
+    written = Written(series_ids=np.full(len(batch.labels), -1, np.int64))
+    labels: dict[bytes, dict[str, str]] = {}
+    keys: dict[int, bytes] = {}
+    for number, given in enumerate(batch.labels):
+        try:
+            named = series_labels(list(given.items()))
+        except BadSeries as error:
+            written.refused[str(error)] += int(counts[number])
+            continue
+        keys[number] = fingerprint(named)
+        labels[keys[number]] = named
+    ids, limit = SERIES_IDS.resolve(labels, source_id=source_id, gate=gate, now=now) if labels else ({}, "")
+    for number, key in keys.items():
+        written.series_ids[number] = ids.get(key, -1)
+        if key not in ids:
+            written.refused[limit] += int(counts[number])
+    return written
+
+
 def metadata_store(entries: Sequence[Metadata]) -> None:
     """Keep what senders declared about families; the last one to speak is right."""
+    if not entries:
+        return
     latest = {entry.family: entry for entry in entries}
     rows = [
         MetadataEntry(family=entry.family, type=entry.type, unit=entry.unit, help=entry.help)
@@ -190,7 +241,7 @@ def metadata_store(entries: Sequence[Metadata]) -> None:
     MetadataEntry.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["family"], update_fields=["type", "unit", "help"]
     )
-    for entry in latest.values():
+    for entry in sorted(latest.values(), key=lambda entry: entry.family):
         Metric.objects.filter(name=entry.family).exclude(type=entry.type, unit=entry.unit, help=entry.help).update(
             type=entry.type, unit=entry.unit, help=entry.help
         )
