@@ -3,6 +3,7 @@
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 # Ids are handed out in groups, so that one group block holds the neighbours of one metric.
@@ -125,6 +126,25 @@ class GroupBlock(models.Model):
 
     def __str__(self) -> str:
         return f"group block {self.day}/{self.id}"
+
+
+class Exemplar(models.Model):
+    """An observation beside the samples of a series; `digest` tells those of one time apart."""
+
+    pk = models.CompositePrimaryKey("series_id", "at_ms", "digest")
+    series_id = models.BigIntegerField()
+    at_ms = models.BigIntegerField()
+    digest = models.BigIntegerField()
+    value = models.FloatField()
+    labels = models.JSONField()
+
+    class Meta:
+        """Retention walks the table by time."""
+
+        indexes: ClassVar[list[models.Index]] = [BrinIndex(fields=["at_ms"], name="metrics_exemplar_times")]
+
+    def __str__(self) -> str:
+        return f"exemplar of series {self.series_id} at {self.at_ms}"
 
 
 class RejectedRequest(models.Model):

@@ -14,27 +14,29 @@ class BlockCache:
         """Start empty."""
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._blocks: OrderedDict[Hashable, Samples] = OrderedDict()
+        self._blocks: OrderedDict[Hashable, tuple[Samples, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Samples | None:
         """Return the block if it is here."""
         with self._lock:
-            block = self._blocks.get(key)
-            if block is not None:
-                self._blocks.move_to_end(key)
-            return block
+            found = self._blocks.get(key)
+            if found is None:
+                return None
+            self._blocks.move_to_end(key)
+            return found[0]
 
     def put(self, key: Hashable, block: Samples) -> None:
         """Keep a block, dropping the oldest ones beyond the bound."""
+        size = block.nbytes
         with self._lock:
-            if key in self._blocks or block.nbytes > self._max_bytes // 4:
+            if key in self._blocks or size > self._max_bytes // 4:
                 return
-            self._blocks[key] = block
-            self._bytes += block.nbytes
+            self._blocks[key] = block, size
+            self._bytes += size
             while self._bytes > self._max_bytes:
-                _, dropped = self._blocks.popitem(last=False)
-                self._bytes -= dropped.nbytes
+                _, (_, dropped) = self._blocks.popitem(last=False)
+                self._bytes -= dropped
 
     def clear(self) -> None:
         """Drop everything."""

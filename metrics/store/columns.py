@@ -9,6 +9,7 @@ from pcodec import ChunkConfig, DeltaSpec, ModeSpec
 from pcodec import standalone as pco
 
 from metrics.promql.types import STALE_NAN, STALE_NAN_BITS
+from metrics.store import histogram_column
 from metrics.store.container import CorruptBlock, Section
 
 Ints = npt.NDArray[np.int64]
@@ -33,7 +34,8 @@ class Samples:
     @property
     def nbytes(self) -> int:
         """Memory they hold."""
-        return self.series_ids.nbytes + self.timestamps_ms.nbytes + self.values.nbytes
+        numbers = self.series_ids.nbytes + self.timestamps_ms.nbytes + self.values.nbytes
+        return numbers + histogram_column.nbytes(self.histograms)
 
     def take(self, index: npt.NDArray[np.bool_] | Ints | slice) -> "Samples":
         """Return the chosen rows."""
@@ -56,6 +58,7 @@ def concatenate(parts: Sequence[Samples]) -> Samples:
         np.concatenate([part.series_ids for part in parts]),
         np.concatenate([part.timestamps_ms for part in parts]),
         np.concatenate([part.values for part in parts]),
+        histogram_column.joined([(part.histograms, part.values.size) for part in parts]),
     )
 
 
@@ -131,3 +134,17 @@ def decode_values(sections: dict[int, bytes], length: int) -> Floats:
             raise CorruptBlock("the stale bitmap has another length than its block says")
         values[np.unpackbits(bits, count=length, bitorder="little").view(np.bool_)] = STALE_NAN
     return values
+
+
+def encode_histograms(samples: Samples, *, level: int) -> list[tuple[Section, bytes]]:
+    """Return the section of the histograms, or none where all is numbers."""
+    if samples.histograms is None:
+        return []
+    section = histogram_column.encode(samples.histograms, level=level)
+    return [] if section is None else [(Section.NATIVE_HISTOGRAMS, section)]
+
+
+def decode_histograms(sections: dict[int, bytes], length: int) -> npt.NDArray[np.object_] | None:
+    """Return the histogram column of a block, None where all is numbers."""
+    section = sections.get(Section.NATIVE_HISTOGRAMS)
+    return None if section is None else histogram_column.decode(section, length)

@@ -26,7 +26,7 @@ class Section(IntEnum):
     ROW_LENGTHS = 8  # u32 a row: its number of timestamps
     PAGED_VALUES = 16  # room for level 2: one pcodec page a series
     ROLLUPS = 17  # room for levels 3 and up: min, max, sum, count, last
-    NATIVE_HISTOGRAMS = 18  # room
+    NATIVE_HISTOGRAMS = 18  # which samples are histograms, their lengths, their bytes compressed
     EXEMPLARS = 19  # room
 
 

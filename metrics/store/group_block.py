@@ -1,12 +1,21 @@
 """Samples of up to 200 series of one metric; equal timestamp rows are kept once (`docs/formats/group-block.md`)."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from metrics.store import kernels
-from metrics.store.columns import Samples, decode_ints, decode_values, encode_ints, encode_values
+from metrics.store.columns import (
+    Samples,
+    decode_histograms,
+    decode_ints,
+    decode_values,
+    encode_histograms,
+    encode_ints,
+    encode_values,
+)
 from metrics.store.container import CorruptBlock, Section, pack, unpack
 
 MAGIC = b"GB"
@@ -22,6 +31,8 @@ def arrange(samples: Samples, series_count: int) -> tuple[Ints, Samples]:
 
     Rows with a negative number are left out; the ids of the result are not filled.
     """
+    if samples.histograms is not None:
+        return _arrange_histograms(samples, samples.histograms, series_count)
     size = samples.series_ids.size
     offsets = np.empty(series_count + 1, np.int64)
     times, values = np.empty(size, np.int64), np.empty(size, np.float64)
@@ -31,10 +42,20 @@ def arrange(samples: Samples, series_count: int) -> tuple[Ints, Samples]:
     return offsets, Samples(np.empty(0, np.int64), times[:kept], values[:kept])
 
 
+def _arrange_histograms(
+    samples: Samples, histograms: npt.NDArray[np.object_], series_count: int
+) -> tuple[Ints, Samples]:
+    """Arrange the numbers of the rows in the place of their values, so that any column can follow."""
+    rows = Samples(samples.series_ids, samples.timestamps_ms, np.arange(samples.values.size, dtype=np.float64))
+    offsets, ordered = arrange(rows, series_count)
+    chosen = ordered.values.astype(np.int64)
+    return offsets, Samples(ordered.series_ids, ordered.timestamps_ms, samples.values[chosen], histograms[chosen])
+
+
 def encode(samples: Samples) -> tuple[bytes, int]:
     """Return (block, samples in it) of one group; its samples come in any order, later ones replace earlier ones."""
     slots_all = samples.series_ids % SERIES_PER_GROUP
-    offsets, ordered = arrange(Samples(slots_all, samples.timestamps_ms, samples.values), SERIES_PER_GROUP)
+    offsets, ordered = arrange(dataclasses.replace(samples, series_ids=slots_all), SERIES_PER_GROUP)
     lengths = np.diff(offsets)
     slots = np.flatnonzero(lengths)
     offsets = np.concatenate([offsets[slots], offsets[-1:]])
@@ -49,6 +70,7 @@ def encode(samples: Samples) -> tuple[bytes, int]:
         (Section.ROW_LENGTHS, np.array([row.size for row in row_times], "<u4").tobytes()),
         (Section.TIMESTAMPS, encode_ints(np.concatenate(row_times), level=COMPRESSION, consecutive=2)),
         *encode_values(ordered.values, level=COMPRESSION, delta=True),
+        *encode_histograms(ordered, level=COMPRESSION),
     ]
     return pack(MAGIC, ordered.values.size, sections), int(ordered.values.size)
 
@@ -69,7 +91,7 @@ def decode(block: bytes, *, group_no: int) -> Samples:
     out_times, out_series = np.empty(rows, np.int64), np.empty(rows, np.int64)
     ids = slots + group_no * SERIES_PER_GROUP
     kernels.spread_rows(row_starts, row_times, row_of_series, out_times, out_series, ids)
-    return Samples(out_series, out_times, decode_values(sections, rows))
+    return Samples(out_series, out_times, decode_values(sections, rows), decode_histograms(sections, rows))
 
 
 def _check(rows: int, slots: Ints, row_of_series: Ints, row_lengths: Ints) -> None:

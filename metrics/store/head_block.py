@@ -1,6 +1,14 @@
-"""The block of one request: three columns in the order they came (`docs/formats/head-block.md`)."""
+"""The block of one request: columns in the order they came (`docs/formats/head-block.md`)."""
 
-from metrics.store.columns import Samples, decode_ints, decode_values, encode_ints, encode_values
+from metrics.store.columns import (
+    Samples,
+    decode_histograms,
+    decode_ints,
+    decode_values,
+    encode_histograms,
+    encode_ints,
+    encode_values,
+)
 from metrics.store.container import CorruptBlock, Section, pack, unpack
 
 MAGIC = b"HB"
@@ -14,6 +22,7 @@ def encode(samples: Samples) -> bytes:
         (Section.SERIES_IDS, encode_ints(samples.series_ids, level=LEVEL, consecutive=1)),
         (Section.TIMESTAMPS, encode_ints(samples.timestamps_ms, level=LEVEL, consecutive=0)),
         *encode_values(samples.values, level=LEVEL, delta=False),
+        *encode_histograms(samples, level=LEVEL),
     ]
     return pack(MAGIC, samples.series_ids.size, sections)
 
@@ -25,4 +34,5 @@ def decode(block: bytes) -> Samples:
         ids, times = sections[Section.SERIES_IDS], sections[Section.TIMESTAMPS]
     except KeyError:
         raise CorruptBlock("a head block lacks a column") from None
-    return Samples(decode_ints(ids, rows), decode_ints(times, rows), decode_values(sections, rows))
+    values, histograms = decode_values(sections, rows), decode_histograms(sections, rows)
+    return Samples(decode_ints(ids, rows), decode_ints(times, rows), values, histograms)

@@ -1,5 +1,6 @@
 """The default store: head blocks and group blocks in PostgreSQL, read in one snapshot."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import psycopg
 from django.db import connection, transaction
 
 from metrics.promql.types import Matcher, QueryError, SeriesColumns
-from metrics.store import group_block, head_block, kernels
+from metrics.store import group_block, head_block, histogram_column, kernels
 from metrics.store.block_cache import BlockCache
 from metrics.store.catalogue import Catalogue, Found
 from metrics.store.columns import Samples, no_samples
@@ -80,6 +81,7 @@ class PostgresStore:
         """Drop all that was cached, as after a change of database."""
         self.catalogue.clear()
         self._cache.clear()
+        histogram_column.forget_histograms()
 
     def append(self, samples: Samples, *, durable: bool) -> None:
         """Keep these samples; they are safe when the surrounding transaction has committed."""
@@ -105,6 +107,14 @@ class PostgresStore:
             ids = np.concatenate([part.ids for part in found]) if found else np.empty(0, np.int64)
             samples = self._read(cursor, ids, t_min_ms, t_max_ms)
         return self._columns(found, ids, samples)
+
+    def identified(self, matchers: Sequence[Matcher], period: Period | None = None) -> list[tuple[int, dict[str, str]]]:
+        """Return (series id, label set) of the series that match, for what is kept beside samples."""
+        found = self.catalogue.find(matchers, self._groups(period))
+        pairs: list[tuple[int, dict[str, str]]] = []
+        for part in found:
+            pairs.extend(zip(part.ids.tolist(), self.catalogue.labels_of(part), strict=True))
+        return pairs
 
     def series(self, matchers: Sequence[Matcher], period: Period | None = None) -> list[dict[str, str]]:
         """Return the label sets that match and may have samples in the period."""
@@ -170,7 +180,8 @@ class PostgresStore:
         if filled.size != ids.size:
             labels = [labels[index] for index in filled.tolist()]
             offsets = np.concatenate([offsets[filled], offsets[-1:]])
-        return SeriesColumns(labels, offsets, ordered.timestamps_ms, ordered.values)
+        histograms = histogram_column.histograms_of(ordered.histograms)
+        return SeriesColumns(labels, offsets, ordered.timestamps_ms, ordered.values, histograms)
 
 
 def _numbering(ids: Ints) -> Ints:
@@ -186,24 +197,38 @@ class _Gathered:
         self._wanted = (numbers, t_min_ms, t_max_ms)
         self._columns = no_samples()
         self._size = 0
+        # (first place, column) of each block that had histograms among what was wanted.
+        self._histograms: list[tuple[int, npt.NDArray[np.object_]]] = []
 
     def add(self, block: Samples) -> int:
         """Take what is wanted of a block; returns the number of samples so far."""
         room = self._columns.values.size
         if room < self._size + block.values.size:
             self._grow(max(2 * room, self._size + block.values.size))
-        out = self._columns
+        out, first = self._columns, self._size
+        # Histograms follow the numbers of their rows, which travel in the place of the values.
+        values = block.values if block.histograms is None else np.arange(block.values.size, dtype=np.float64)
         self._size = kernels.narrow(
-            block.series_ids, block.timestamps_ms, block.values, *self._wanted,
-            self._size, out.series_ids, out.timestamps_ms, out.values,
+            block.series_ids, block.timestamps_ms, values, *self._wanted,
+            first, out.series_ids, out.timestamps_ms, out.values,
         )  # fmt: skip
+        if block.histograms is not None and self._size > first:
+            rows = out.values[first : self._size].astype(np.int64)
+            out.values[first : self._size] = block.values[rows]
+            self._histograms.append((first, block.histograms[rows]))
         return self._size
 
     def samples(self) -> Samples:
-        return self._columns.take(slice(0, self._size))
+        taken = self._columns.take(slice(0, self._size))
+        if not self._histograms:
+            return taken
+        column = histogram_column.no_histograms(self._size)
+        for first, part in self._histograms:
+            column[first : first + part.size] = part
+        return dataclasses.replace(taken, histograms=column)
 
     def _grow(self, room: int) -> None:
-        old = self.samples()
+        old = self._columns.take(slice(0, self._size))
         self._columns = Samples(np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64))
         for new, part in zip(
             (self._columns.series_ids, self._columns.timestamps_ms, self._columns.values),
