@@ -18,7 +18,7 @@ class MemorySource:
     def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         """Return the matching series cut to the time range."""
         held = self.columns
-        labels, times, values = [], [], []
+        labels, times, values, histograms = [], [], [], []
         for row, names in enumerate(held.labels):
             if not matches(names, matchers):
                 continue
@@ -27,10 +27,13 @@ class MemorySource:
             labels.append(names)
             times.append(held.timestamps_ms[low:high])
             values.append(held.values[low:high])
+            if held.histograms is not None:
+                histograms.append(held.histograms[low:high])
         sizes = [0, *(len(part) for part in times)]
         return SeriesColumns(
             labels,
             np.cumsum(sizes).astype(np.int64),
             np.concatenate([*times, np.empty(0, np.int64)]),
             np.concatenate([*values, np.empty(0)]),
+            None if held.histograms is None else np.concatenate([*histograms, np.empty(0, np.object_)]),
         )
