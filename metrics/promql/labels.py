@@ -83,8 +83,11 @@ def merged(vector: VectorValue) -> VectorValue:
     if bool(present[targets, steps].any()) or _any_twice(targets * present.shape[1] + steps):
         raise QueryError("vector cannot contain metrics with the same labelset")
     values[targets, steps], present[targets, steps] = vector.values[rows, steps], True
+    histograms = None if vector.histograms is None else vector.histograms[first]
+    if histograms is not None and vector.histograms is not None:
+        histograms[targets, steps] = vector.histograms[rows, steps]
     drops: Bools = vector.drops_name[first]
-    return VectorValue([vector.labels[row] for row in first.tolist()], values, present, drops)
+    return VectorValue([vector.labels[row] for row in first.tolist()], values, present, drops, histograms)
 
 
 def _any_twice(numbers: Ints) -> bool:
@@ -98,4 +101,4 @@ def names_dropped(vector: VectorValue) -> VectorValue:
         return vector
     drops = vector.drops_name.tolist()
     labels = [without_name(one) if drop else one for one, drop in zip(vector.labels, drops, strict=True)]
-    return VectorValue(labels, vector.values, vector.present, np.zeros(len(labels), dtype=np.bool_))
+    return VectorValue(labels, vector.values, vector.present, np.zeros(len(labels), dtype=np.bool_), vector.histograms)

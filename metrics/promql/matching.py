@@ -14,7 +14,7 @@ from metrics.promql.labels import (
 )
 from metrics.promql.nodes import Matching
 from metrics.promql.operands import VectorValue
-from metrics.promql.types import Bools, Ints, QueryError
+from metrics.promql.types import Bools, Histograms, Ints, QueryError
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ def set_operation(op: str, left: VectorValue, right: VectorValue, matching: Matc
     seen = _present_counts(right_of, right.present, len(numbers)) > 0
     met = seen[left_of]
     present = left.present & (met if op == "and" else ~met)
-    return VectorValue(left.labels, left.values, present, left.drops_name)
+    return VectorValue(left.labels, left.values, present, left.drops_name, left.histograms)
 
 
 def _stacked(left: VectorValue, right: VectorValue, right_present: Bools) -> VectorValue:
@@ -137,4 +137,15 @@ def _stacked(left: VectorValue, right: VectorValue, right_present: Bools) -> Vec
         np.concatenate((left.values, right.values)),
         np.concatenate((left.present, right_present)),
         np.concatenate((left.drops_name, right.drops_name)),
+        _stacked_histograms(left, right),
     )
+
+
+def _stacked_histograms(left: VectorValue, right: VectorValue) -> Histograms | None:
+    if left.histograms is None and right.histograms is None:
+        return None
+    parts = [
+        np.full(side.present.shape, None, np.object_) if side.histograms is None else side.histograms
+        for side in (left, right)
+    ]
+    return np.concatenate(parts)

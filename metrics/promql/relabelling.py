@@ -61,7 +61,7 @@ def _relabelled(vector: VectorValue, target: str, texts: list[str | None]) -> Ve
             names[row][target] = text
         if target == NAME:
             drops[row] = False
-    return merged(VectorValue(names, vector.values, vector.present, drops))
+    return merged(VectorValue(names, vector.values, vector.present, drops, vector.histograms))
 
 
 def sorted_by_value(vector: VectorValue, *, falling: bool) -> VectorValue:

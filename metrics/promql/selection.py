@@ -46,11 +46,13 @@ class Reader:
         refuse_too_many(len(columns.labels), grid.count, self.limits)
         windows = windows_over(columns, ends, self.lookback_ms)
         values, present = newest_in(columns, windows)
-        if sampled_at:
-            places = (columns.offsets[:-1, None] + windows.hi[windows.row] - 1).clip(0)
-            if columns.timestamps_ms.size:
-                values = columns.timestamps_ms[places.clip(max=columns.timestamps_ms.size - 1)] / 1000.0
         vector = vector_of(columns.labels, values, present)
+        if columns.timestamps_ms.size and (sampled_at or columns.histograms is not None):
+            newest = (columns.offsets[:-1, None] + windows.hi[windows.row] - 1).clip(0, columns.values.size - 1)
+            if sampled_at:
+                vector.values = columns.timestamps_ms[newest] / 1000.0
+            elif columns.histograms is not None:
+                vector.histograms = np.where(present, columns.histograms[newest], None)
         return vector.rows(np.flatnonzero(present.any(axis=1)))
 
     def window(self, node: RangeSelector, grid: Grid) -> RangeValue:
@@ -93,11 +95,18 @@ def joined(parts: Sequence[SeriesColumns]) -> SeriesColumns:
     offsets = np.concatenate(([0], np.cumsum([span.stop - span.start for span in spans], dtype=np.int64)))
     times = [part.timestamps_ms[span] for (part, _), span in zip(pieces, spans, strict=True)]
     values = [part.values[span] for (part, _), span in zip(pieces, spans, strict=True)]
+    histograms = [
+        np.full(span.stop - span.start, None, np.object_) if part.histograms is None else part.histograms[span]
+        for (part, _), span in zip(pieces, spans, strict=True)
+    ]
     return SeriesColumns(
         labels,
         offsets.astype(np.int64),
         np.concatenate([*times, np.empty(0, np.int64)]),
         np.concatenate([*values, np.empty(0)]),
+        None
+        if all(part.histograms is None for part in parts)
+        else np.concatenate([*histograms, np.empty(0, np.object_)]),
     )
 
 
@@ -110,4 +119,5 @@ def columns_of(vector: VectorValue, grid: Grid) -> SeriesColumns:
         np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
         np.ascontiguousarray(times[vector.present]),
         np.ascontiguousarray(vector.values[vector.present]),
+        None if vector.histograms is None else vector.histograms[vector.present],
     )

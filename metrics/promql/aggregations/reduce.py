@@ -5,12 +5,14 @@ from typing import TypeAlias
 
 import numpy as np
 
+from metrics.native_histograms.text import described
 from metrics.promql.aggregations import kernels
 from metrics.promql.aggregations.grouping import Groups, group_labels, group_series
 from metrics.promql.annotations import INVALID_QUANTILE
 from metrics.promql.frames import Frame, parameter_place
 from metrics.promql.labels import NAME, Signature, numbered, without
-from metrics.promql.nodes import Aggregate
+from metrics.promql.native.aggregations import GATHERED, gathered, numbers_only
+from metrics.promql.nodes import Aggregate, place_of
 from metrics.promql.numbers import general, shortest_decimal
 from metrics.promql.operands import ScalarValue, VectorValue, empty_vector, refuse_too_many
 from metrics.promql.types import Floats, Ints, Limits, QueryError
@@ -36,10 +38,13 @@ def aggregate(frame: Frame[Aggregate], vector: VectorValue, parameter: ScalarVal
     if node.op in {"topk", "bottomk", "limitk"}:
         return _chosen(frame, vector, numbers)
     groups = group_series(node, vector)
-    if node.op in REDUCTIONS:
-        return _reduced(frame, vector, groups)
+    if vector.histograms is not None and node.op in GATHERED:
+        return gathered(frame, vector, groups, lambda part: _reduced(frame, part, groups))
     if node.op in {"count", "group"}:
         return _counted(vector, groups, as_one=node.op == "group")
+    vector = numbers_only(frame, vector, place_of(node.expr))
+    if node.op in REDUCTIONS:
+        return _reduced(frame, vector, groups)
     if node.op == "quantile":
         return _quantiles(frame, vector, groups, numbers)
     raise QueryError(f"aggregation {node.op!r} is not supported", kind="unsupported")
@@ -81,12 +86,14 @@ def _chosen(frame: Frame[Aggregate], vector: VectorValue, numbers: Floats) -> Ve
         raise QueryError("Parameter value is NaN")
     if bool((np.abs(numbers) >= INT64_LIMIT).any()):
         raise QueryError(f"Scalar value {numbers[np.argmax(np.abs(numbers))]} overflows int64")
+    if node.op in {"topk", "bottomk"}:
+        vector = numbers_only(frame, vector, frame.place)
     groups = group_series(node, vector)
     ranks = {"topk": -vector.values, "bottomk": vector.values, "limitk": np.zeros_like(vector.values)}[node.op]
     kept = np.zeros(vector.present.shape, dtype=np.bool_)
     wanted = np.clip(numbers, 0, len(vector.labels)).astype(np.int64)
     kernels.best_of_groups(wanted, ranks, vector.present, groups.starts, groups.members, kept)
-    chosen = VectorValue(vector.labels, vector.values, kept, vector.drops_name)
+    chosen = VectorValue(vector.labels, vector.values, kept, vector.drops_name, vector.histograms)
     rows = np.flatnonzero(kept.any(axis=1))
     if vector.values.shape[1] == 1:
         rows = rows[np.lexsort((ranks[rows, 0], groups.of[rows]))]
@@ -104,17 +111,28 @@ def _count_values(node: Aggregate, vector: VectorValue, label: str, limits: Limi
     first = np.unique(group, return_index=True)[1].tolist()
     # `without` takes away the label that would tell the values apart.
     hidden = node.without and label in {*node.grouping, NAME}
-    distinct, value = np.unique(_ordered_bits(vector.values[rows, columns]), return_inverse=True)
-    value = np.zeros_like(value) if hidden else value
-    places, place = np.unique(group[rows] * distinct.size + value, return_inverse=True)
+    value, texts = (np.zeros_like(rows), [""]) if hidden else _value_texts(vector, rows, columns)
+    places, place = np.unique(group[rows] * len(texts) + value, return_inverse=True)
     refuse_too_many(places.size, steps, limits)
     counts = np.bincount(place * steps + columns, minlength=places.size * steps).reshape(-1, steps).astype(np.float64)
-    texts = [] if hidden else [shortest_decimal(number) for number in _from_ordered_bits(distinct).tolist()]
     labels = [
-        kept[first[code // distinct.size]] | ({} if hidden else {label: texts[code % distinct.size]})
+        kept[first[code // len(texts)]] | ({} if hidden else {label: texts[code % len(texts)]})
         for code in places.tolist()
     ]
     return VectorValue(labels, counts, counts > 0, np.zeros(len(labels), dtype=np.bool_))
+
+
+def _value_texts(vector: VectorValue, rows: Ints, columns: Ints) -> tuple[Ints, list[str]]:
+    """Give the distinct values of some cells numbers and texts."""
+    distinct, value = np.unique(_ordered_bits(vector.values[rows, columns]), return_inverse=True)
+    texts = [shortest_decimal(number) for number in _from_ordered_bits(distinct).tolist()]
+    if vector.histograms is not None:
+        known: dict[str, int] = {}
+        for place, histogram in enumerate(vector.histograms[rows, columns].tolist()):
+            if histogram is not None:
+                value[place] = known.setdefault(described(histogram), len(texts) + len(known))
+        texts.extend(known)
+    return value.astype(np.int64), texts
 
 
 def _ordered_bits(values: Floats) -> Ints:

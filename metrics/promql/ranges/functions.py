@@ -3,6 +3,7 @@
 import numpy as np
 
 from metrics.promql.frames import Frame
+from metrics.promql.native.ranges import over_histograms
 from metrics.promql.nodes import Call
 from metrics.promql.operands import RangeValue, ScalarValue, VectorValue
 from metrics.promql.ranges import kernels
@@ -42,14 +43,22 @@ RANGE_FUNCTIONS = frozenset(
 
 def over_range(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarValue]) -> VectorValue:
     """Evaluate one range function; `scalars` are its other arguments in order."""
+    if ranged.columns.histograms is None:
+        vector = _over_numbers(frame, ranged, scalars)
+    else:
+        vector = over_histograms(frame, ranged, lambda part: _over_numbers(frame, part, scalars))
+    return vector.rows(np.flatnonzero(vector.present.any(axis=1)))
+
+
+def _over_numbers(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarValue]) -> VectorValue:
+    """Evaluate over windows of numbers; every series has a row."""
     name = frame.node.name
     windows = windows_over(ranged.columns, ranged.ends_ms, ranged.range_ms)
     counts = windows.counts
     out = np.zeros(counts.shape)
     needed = _fill(frame, ranged, [scalar.values for scalar in scalars], windows, out)
     drops: Bools = ranged.drops_name if name in KEEPS_NAME else np.ones(len(counts), dtype=np.bool_)
-    vector = VectorValue(ranged.columns.labels, out, counts >= needed, drops)
-    return vector.rows(np.flatnonzero(vector.present.any(axis=1)))
+    return VectorValue(ranged.columns.labels, out, counts >= needed, drops)
 
 
 def _fill(frame: Frame[Call], ranged: RangeValue, numbers: list[Floats], windows: Windows, out: Floats) -> int:

@@ -49,7 +49,13 @@ def without_stale_markers(columns: SeriesColumns) -> SeriesColumns:
         return columns
     kept = ~stale
     before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
-    return SeriesColumns(columns.labels, before[columns.offsets], columns.timestamps_ms[kept], columns.values[kept])
+    return SeriesColumns(
+        columns.labels,
+        before[columns.offsets],
+        columns.timestamps_ms[kept],
+        columns.values[kept],
+        None if columns.histograms is None else columns.histograms[kept],
+    )
 
 
 def contiguous(columns: SeriesColumns) -> SeriesColumns:
@@ -59,4 +65,5 @@ def contiguous(columns: SeriesColumns) -> SeriesColumns:
         np.ascontiguousarray(columns.offsets, np.int64),
         np.ascontiguousarray(columns.timestamps_ms, np.int64),
         np.ascontiguousarray(columns.values, np.float64),
+        columns.histograms,
     )

@@ -1,0 +1,1 @@
+"""Native histograms under every operator, aggregation and function of the language."""
