@@ -87,6 +87,14 @@ class Config:
         default=[],
         unit="CIDR:port list",
     )
+    api_cors_origins: list[str] = setting(
+        "Origins whose pages may ask Prometheus' API with a token of their own; `*`: any.", default=[], unit="list"
+    )
+    external_labels: list[str] = setting(
+        "Labels, as name=value, of all that is federated or read remotely, unless a series has them.",
+        default=[],
+        unit="list",
+    )
     ingest_past_seconds: int = setting("Oldest live sample taken.", default=3600, unit="seconds")
     ingest_future_seconds: int = setting("Farthest sample ahead of the clock taken.", default=600, unit="seconds")
     ingest_requests_per_second: int = setting("Requests one source may send.", default=2_000, unit="1/s")
@@ -98,7 +106,25 @@ class Config:
     backfill_past_seconds: int = setting(
         "Oldest sample taken with the scope `backfill`.", default=604_800, unit="seconds"
     )
+    otlp_translation: str = setting(
+        "How OTLP's names become series, by Prometheus' words: UnderscoreEscapingWithSuffixes,"
+        " UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes or NoTranslation.",
+        default="UnderscoreEscapingWithSuffixes",
+    )
+    otlp_promote_resource_attributes: list[str] = setting(
+        "Resource attributes that become labels of every OTLP series, not of target_info alone; `*`: all.",
+        default=[],
+        unit="list",
+    )
+    otlp_scope_labels: bool = setting("Give OTLP series the labels otel_scope_*.", default=True)
+    push_repeat_seconds: int = setting(
+        "How often the samples of pushed groups are written again, as a scrape would.", default=30, unit="seconds"
+    )
     retention_days: int = setting("Days raw samples are kept.", default=90, unit="days")
+    promql_experimental: bool = setting(
+        "Take what Prometheus calls experimental in PromQL: functions, aggregators, duration arithmetic, modifiers.",
+        default=False,
+    )
 
     # Work
     telemetry_durable: bool = setting(

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
+
 from aivillage_console.lib import templating
 from alerts.engine.severity import SYNONYMS
 from alerts.engine.threshold import BadThreshold
@@ -80,10 +82,9 @@ def _query_problems(query: str) -> dict[str, str]:
     if len(query) > LONGEST_EXPRESSION:
         return {"spec": f"The query is longer than {LONGEST_EXPRESSION} characters."}
     try:
-        parse(query)
+        parse(query, experimental=settings.CONFIG.promql_experimental)
     except QueryError as error:
-        place = "" if error.position is None else f" (at character {error.position + 1})"
-        return {"spec": f"expr: {error}{place}"}
+        return {"spec": f"expr: {error}"}
     return {}
 
 

@@ -15,7 +15,8 @@ from alerts.engine.threshold import Compiled
 from alerts.models import Rule
 from alerts.rules import asking
 from alerts.rules.kinds import ASKED_KINDS, AskedKind, Case
-from alerts.rules.queries import compiled, selectors_of
+from alerts.rules.queries import compiled
+from metrics.promql.questions import selector_texts
 
 NO_DATA = "its data stopped coming"
 # Label sets one rule of an asked kind may hold for at once; of more, the worst are taken.
@@ -114,7 +115,7 @@ class Measured:
         if query.expression:
             rows = [self._held(row) for row in asking.instant(query.expression, self._at_ms)]
             return Presence(bool(rows), frozenset(row.fingerprint for row in rows), "recovered")
-        asked = selectors_of(query.query)
+        asked = selector_texts(query.query)
         fresh = not asked or any(asking.instant(f"count({each})", self._at_ms) for each in asked)
         return Presence(fresh, None, "no longer true")
 

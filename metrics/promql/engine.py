@@ -5,11 +5,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from metrics.native_histograms.arithmetic import multiplied
 from metrics.promql.aggregations.reduce import aggregate
 from metrics.promql.binary import combine
 from metrics.promql.frames import Frame
 from metrics.promql.functions import absence, call
 from metrics.promql.labels import NAME, merged, names_dropped
+from metrics.promql.native.cells import mapped_histograms
 from metrics.promql.nodes import (
     Aggregate,
     Binary,
@@ -23,10 +25,10 @@ from metrics.promql.nodes import (
     Text,
 )
 from metrics.promql.operands import Grid, Operand, RangeValue, ScalarValue, TextValue, VectorValue, refuse_too_many
-from metrics.promql.parsing import parse
+from metrics.promql.parsing import parse, resolve
 from metrics.promql.ranges.functions import RANGE_FUNCTIONS, over_range
 from metrics.promql.selection import Reader, columns_of
-from metrics.promql.types import Limits, Matcher, QueryError, QueryResult, SeriesSource
+from metrics.promql.types import Limits, Matcher, QueryError, QueryResult, ResultType, SeriesSource
 
 DEFAULT_SUBQUERY_STEP_MS = 60_000
 NO_LIMITS_GIVEN = Limits()
@@ -49,15 +51,23 @@ def evaluate(
     limits: Limits = NO_LIMITS_GIVEN,
     deadline: Callable[[], bool] = never,
     enforced_matchers: Sequence[Matcher] = (),
+    experimental: bool = False,
+    rewrite: Callable[[Node], Node] | None = None,
 ) -> QueryResult:
-    """Answer a query on the grid start..end; an instant query has start == end and step 0 or 1."""
+    """Answer a query on the grid start..end; an instant query has start == end and step 0 or 1.
+
+    What Prometheus calls experimental is refused unless `experimental` is true. `rewrite` may change the plan before it
+    is evaluated.
+    """
     grid = _grid(start_ms, end_ms, step_ms, limits)
-    plan = parse(query)
+    plan = parse(query, experimental=experimental)
     if plan.depth > limits.max_depth:
         raise QueryError(f"the query is nested {plan.depth} levels deep, the limit is {limits.max_depth}", "bad_data")
     reader = Reader(source, grid, lookback_ms, limits, deadline, tuple(enforced_matchers))
     with np.errstate(all="ignore"):
-        result = _answer(_Evaluation(reader).of(plan.root, grid), grid)
+        root = resolve(plan, 0 if grid.is_instant else step_ms, end_ms - start_ms)
+        root = root if rewrite is None else rewrite(root)
+        result = _answer(_Evaluation(reader).of(root, grid), grid)
     result.warnings, result.infos = reader.notes.shown(query)
     return result
 
@@ -107,7 +117,9 @@ class _Evaluation:
 
     def _negated(self, operand: Operand) -> Operand:
         if isinstance(operand, VectorValue):
-            return operand.with_values(-operand.values, drops_name=True)
+            negative = operand.with_values(-operand.values, drops_name=True)
+            negative.histograms = mapped_histograms(operand, lambda one: multiplied(one, -1.0))
+            return negative
         if isinstance(operand, ScalarValue):
             return ScalarValue(-operand.values)
         raise QueryError("only numbers and instant vectors can be negated", kind="bad_data")
@@ -196,7 +208,8 @@ def _vector_answer(vector: VectorValue, grid: Grid) -> QueryResult:
         names = [sorted(vector.labels[row].items()) for row in rows.tolist()]
         rows = rows[np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)]
     kept = vector.rows(rows)
-    return QueryResult("vector" if grid.is_instant else "matrix", kept.labels, grid.times_ms, kept.values, kept.present)
+    kind: ResultType = "vector" if grid.is_instant else "matrix"
+    return QueryResult(kind, kept.labels, grid.times_ms, kept.values, kept.present, histograms=kept.histograms)
 
 
 def _range_answer(ranged: RangeValue, grid: Grid) -> QueryResult:
@@ -216,6 +229,7 @@ def _range_answer(ranged: RangeValue, grid: Grid) -> QueryResult:
         np.concatenate(([0], before[1:][rows])).astype(np.int64),
         columns.timestamps_ms[inside],
         columns.values[inside],
+        None if columns.histograms is None else columns.histograms[inside],
     )
     empty = np.empty((len(labels), 0))
     return QueryResult("matrix", labels, np.empty(0, np.int64), empty, empty.astype(np.bool_), range_vector=columns)

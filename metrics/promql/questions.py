@@ -1,14 +1,13 @@
 """Questions other rooms ask about a query without evaluating it."""
 
-from typing import Any
-
 import numpy as np
-import promql_parser as grammar
 
 from metrics.promql.binary import ARITHMETIC, COMPARISONS
 from metrics.promql.nodes import Binary, Negate, Node, Number, Selector, children
-from metrics.promql.parsing import parse, syntax_tree
-from metrics.promql.prepass import BEFORE_EPOCH_SECONDS
+from metrics.promql.parsing import format_query, parse
+from metrics.promql.syntax.planning import parts
+from metrics.promql.syntax.printing import pretty, text_of
+from metrics.promql.syntax.tree import BinaryExpr, Expr, ParenExpr, VectorSelector
 from metrics.promql.types import Floats, Matcher
 
 FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
@@ -16,7 +15,7 @@ FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
 
 def selectors_of(query: str) -> list[tuple[Matcher, ...]]:
     """Return the matchers of every selector, from left to right; alternatives joined by `or` come one by one."""
-    return list(_selectors(parse(query).root))
+    return list(_selectors(parse(query, experimental=True).root))
 
 
 def _selectors(node: Node) -> list[tuple[Matcher, ...]]:
@@ -25,18 +24,31 @@ def _selectors(node: Node) -> list[tuple[Matcher, ...]]:
     return [matchers for child in children(node) for matchers in _selectors(child)]
 
 
+def selector_texts(query: str) -> list[str]:
+    """Return the selectors of a query as text, without windows, offsets and other modifiers, each once, sorted."""
+    found: set[str] = set()
+    waiting: list[Expr] = [parse(query, experimental=True).tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, VectorSelector):
+            found.add(text_of(VectorSelector(node.name, node.alternatives)))
+        waiting += parts(node)
+    return sorted(found)
+
+
 def split_comparison(query: str) -> tuple[str, str, float] | None:
     """Split `expression > number` at the top into text, operator and threshold; None for any other query."""
-    root, tree = parse(query).root, syntax_tree(query)
-    while isinstance(tree, grammar.ParenExpr):
+    plan = parse(query, experimental=True)
+    root, tree = plan.root, plan.tree
+    while isinstance(tree, ParenExpr):
         tree = tree.expr
-    if not isinstance(root, Binary) or root.op not in COMPARISONS:
+    if not isinstance(root, Binary) or not isinstance(tree, BinaryExpr) or root.op not in COMPARISONS:
         return None
     left, right = constant_of(root.left), constant_of(root.right)
     if right is not None and left is None:
-        return _text(tree.lhs), root.op, right
+        return pretty(tree.left), root.op, right
     if left is not None and right is None:
-        return _text(tree.rhs), FLIPPED[root.op], left
+        return pretty(tree.right), FLIPPED[root.op], left
     return None
 
 
@@ -60,30 +72,6 @@ def _calculated(op: str, left: float, right: float) -> float:
     return float(result[0])
 
 
-def _text(tree: Any) -> str:
-    return _spelled(tree.prettify())
-
-
-def _spelled(text: str) -> str:
-    # An instant before 1970 is written for the parser as one far in the future: no reader should see that.
-    if "@ 1" not in text:
-        return text
-    head, *rest = text.split("@ ")
-    return head + "".join(f"@ {_instant(piece)}" for piece in rest)
-
-
-def _instant(piece: str) -> str:
-    number, space, tail = piece.partition(" ")
-    digits = number.rstrip(")")
-    try:
-        seconds = float(digits)
-    except ValueError:
-        return piece
-    if seconds < BEFORE_EPOCH_SECONDS:
-        return piece
-    return f"-{seconds - BEFORE_EPOCH_SECONDS:.3f}{number[len(digits) :]}{space}{tail}"
-
-
 def format(query: str) -> str:  # noqa: A001
     """Return the query in the usual layout."""
-    return _text(syntax_tree(query))
+    return format_query(query)

@@ -12,10 +12,10 @@ from aivillage_console.accounts.models import Source
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock, outbox
 from alerts.models import Alert, Notification, Policy, Rule, RuleGroup, RuleState
-from alerts.rules.queries import selectors_of
 from alerts.rules.validation import rule_problems
 from alerts.services import alert_resolve, ensure_defaults, evaluate_due
 from metrics.ingest.rows import MetricRow
+from metrics.promql.questions import selector_texts
 from metrics.services import partitions_prepare, samples_append
 
 ALICE = Actor(kind="user", id="1", label="alice")
@@ -187,7 +187,7 @@ def test_a_lease_is_renewed_while_a_slow_rule_lasts(start: datetime) -> None:
     ],
 )
 def test_the_selectors_of_a_query_are_found(query: str, selectors: list[str]) -> None:
-    assert selectors_of(query) == selectors
+    assert selector_texts(query) == selectors
 
 
 def test_a_rule_that_cannot_be_evaluated_raises_its_own_alert_and_stops_nobody(start: datetime) -> None:

@@ -49,7 +49,7 @@ def test_an_editor_makes_and_changes_a_rule_with_one_row_each(api: Callable[[str
 @pytest.mark.parametrize(
     ("change", "field", "text"),
     [
-        ({"expr": "sum("}, "expr", "at character"),
+        ({"expr": "sum("}, "expr", "1:5: parse error: unclosed left parenthesis"),
         ({"expr": ""}, "expr", "missing"),
         ({"kind": "threshold", "spec": '{"nope": 1}'}, "spec", "Unknown keys"),
         ({"labels": '{"1": "x"}'}, "labels", "not a name"),

@@ -43,6 +43,7 @@ def answer(series: Series, query: str, start: float, end: float, step: float = 1
         end_ms=int(end * MINUTE),
         step_ms=int(step * MINUTE),
         source=source_of(series),
+        experimental=True,
         **options,  # type: ignore[arg-type]
     )
 
