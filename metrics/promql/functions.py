@@ -5,27 +5,45 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from metrics.promql.annotations import SORT_IN_RANGE
 from metrics.promql.frames import Frame
-from metrics.promql.histograms.buckets import fractions, quantiles
+from metrics.promql.histograms.calls import fraction_call, quantile_call, quantiles_call
 from metrics.promql.mathematics import CALENDAR, ELEMENTWISE, maximum, minimum, rounded
+from metrics.promql.native.cells import numbers_of, read_from_histograms
+from metrics.promql.native.functions import READINGS
 from metrics.promql.nodes import Call, Node, RangeSelector, Selector
 from metrics.promql.operands import Operand, ScalarValue, TextValue, VectorValue, empty_vector, vector_of
 from metrics.promql.relabelling import label_replaced, labels_joined, sorted_by_label, sorted_by_value
 from metrics.promql.types import Floats, QueryError
 
+# These leave histograms out without a word, as all elementwise functions do.
+NUMBERS_ONLY = frozenset({"clamp", "clamp_min", "clamp_max", "round", "sort", "sort_desc", "scalar"})
+SORTS = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
 Function: TypeAlias = Callable[[Frame[Call], list[Any]], Operand]
 
 
 def call(frame: Frame[Call], arguments: list[Operand]) -> Operand:
     """Evaluate a function whose arguments are known."""
     name = frame.node.name
+    if name in READINGS:
+        return read_from_histograms(_vector_in(arguments), READINGS[name])
+    if name in ELEMENTWISE or name in CALENDAR or name in NUMBERS_ONLY:
+        arguments = [numbers_of(one) if isinstance(one, VectorValue) else one for one in arguments]
     if name in ELEMENTWISE:
         return _each(arguments[0], ELEMENTWISE[name])
     if name in CALENDAR:
         return _each(arguments[0] if arguments else _vector(frame, [_time(frame, [])]), CALENDAR[name])
+    if name in SORTS and not frame.grid.is_instant:
+        frame.notes.warn(SORT_IN_RANGE, frame.place)
     if name not in FUNCTIONS:
         raise QueryError(f"function {name!r} is not supported", kind="unsupported")
     return FUNCTIONS[name](frame, arguments)
+
+
+def _vector_in(arguments: list[Operand]) -> VectorValue:
+    if arguments and isinstance(arguments[0], VectorValue):
+        return arguments[0]
+    raise QueryError("the function needs an instant vector", kind="bad_data")
 
 
 def _each(argument: Operand, function: Callable[[Floats], Floats]) -> VectorValue:
@@ -101,8 +119,9 @@ FUNCTIONS: dict[str, Function] = {
     "clamp_max": lambda _frame, arguments: _bounded(minimum, arguments),
     "round": _round,
     "timestamp": _timestamp,
-    "histogram_quantile": lambda _frame, arguments: quantiles(arguments[0].values, arguments[1]),
-    "histogram_fraction": lambda _frame, arguments: fractions(arguments[0].values, arguments[1].values, arguments[2]),
+    "histogram_quantile": quantile_call,
+    "histogram_quantiles": quantiles_call,
+    "histogram_fraction": fraction_call,
     "label_replace": _label_replace,
     "label_join": _label_join,
     "sort": lambda frame, arguments: _sort(frame, arguments, falling=False),

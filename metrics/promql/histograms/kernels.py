@@ -42,17 +42,25 @@ def nearly_equal(a: float, b: float) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def levelled(counts: Floats) -> None:
-    """Take back what falls or rises by rounding alone; NaN stays and forgets what came before it."""
+def levelled(counts: Floats) -> bool:
+    """Take back what falls, or rises by rounding alone; returns whether something truly fell.
+
+    NaN stays and forgets what came before it.
+    """
     before = counts[0]
+    fell = False
     for i in range(1, counts.size):
         here = counts[i]
         if here == before:
             continue
-        if here < before or nearly_equal(before, here):
+        if nearly_equal(before, here):
             counts[i] = before
+        elif here < before:
+            counts[i] = before
+            fell = True
         else:
             before = here
+    return fell
 
 
 @njit(nogil=True, cache=True)
@@ -70,7 +78,7 @@ def first_reaching(counts: Floats, rank: float) -> int:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def quantile_of_buckets(q: float, bounds: Floats, counts: Floats) -> float:
-    """Interpolate linearly within the bucket that holds the quantile; the counts are levelled in place."""
+    """Interpolate linearly within the bucket that holds the quantile; the counts do not fall."""
     if np.isnan(q):
         return np.nan
     if q < 0.0:
@@ -78,7 +86,6 @@ def quantile_of_buckets(q: float, bounds: Floats, counts: Floats) -> float:
     if q > 1.0:
         return np.inf
     last = bounds.size - 1
-    levelled(counts)
     if bounds[last] != np.inf or last < 1 or counts[last] == 0.0:
         return np.nan
     rank = q * counts[last]
@@ -99,10 +106,10 @@ def rank_of_value(value: float, bounds: Floats, counts: Floats) -> float:
     start, below = 0.0 if bounds[0] > 0.0 else -np.inf, 0.0
     for i in range(bounds.size):
         if start >= value:
-            return float(below)
+            return float(min(below, total))
         if bounds[i] > value:
             if np.isinf(start):
-                return float(counts[i])
+                return float(min(counts[i], total))
             rank = below + (counts[i] - below) * (value - start) / (bounds[i] - start)
             return float(min(rank, total))
         start, below = bounds[i], counts[i]
@@ -123,9 +130,13 @@ def fraction_of_buckets(lower: float, upper: float, bounds: Floats, counts: Floa
 
 @njit(nogil=True, cache=True)
 def histogram_quantiles(
-    q: Floats, values: Floats, present: Bools, starts: Ints, members: Ints, row_bounds: Floats, out: Floats, seen: Bools
-) -> None:
-    """Fill the quantile q[k] of each histogram at each step k where it has a bucket."""
+    q: Floats, values: Floats, present: Bools, starts: Ints, members: Ints, row_bounds: Floats, out: Floats,
+    seen: Bools, forced: Bools,
+) -> None:  # fmt: skip
+    """Fill the quantile q[k] of each histogram at each step k where it has a bucket.
+
+    `forced` tells where the counts of complete buckets had to be made to rise.
+    """
     bounds, counts = np.empty(members.size), np.empty(members.size)
     for g in range(starts.size - 1):
         span = slice(starts[g], starts[g + 1])
@@ -133,6 +144,8 @@ def histogram_quantiles(
             size = gathered(values, present, members[span], row_bounds[span], k, bounds, counts)
             seen[g, k] = size > 0
             if size > 0:
+                fell = levelled(counts[:size])
+                forced[g, k] = fell and bounds[size - 1] == np.inf and 0.0 <= q[k] <= 1.0
                 out[g, k] = quantile_of_buckets(q[k], bounds[:size], counts[:size])
 
 
@@ -156,5 +169,6 @@ def warm_up() -> None:
     """Compile every kernel here, or load it from the cache."""
     values, present, out = np.ones((1, 1)), np.ones((1, 1), np.bool_), np.empty((1, 1))
     starts, members, bounds = np.array([0, 1]), np.zeros(1, np.int64), np.array([np.inf])
-    histogram_quantiles(np.array([0.5]), values, present, starts, members, bounds, out, present.copy())
+    seen = present.copy()
+    histogram_quantiles(np.array([0.5]), values, present, starts, members, bounds, out, seen, present.copy())
     histogram_fractions(np.ones((2, 1)), values, present, starts, members, bounds, out, present.copy())
