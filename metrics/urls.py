@@ -3,19 +3,16 @@
 from django.urls import URLPattern, URLResolver, path
 
 from metrics import exposition
-from metrics.compat import prometheus
-from metrics.ingest import doors
+from metrics.compat.routes import PROMETHEUS
+from metrics.ingest import doors, otlp, pushgateway, remote_door
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("api/v1/write", doors.remote_write_door, name="remote-write"),
+    path("api/v1/write", remote_door.remote_write_door, name="remote-write"),
+    path("v1/metrics", otlp.metrics_door, name="otlp-metrics"),
+    path("api/v1/otlp/v1/metrics", otlp.metrics_door, name="otlp-metrics-prometheus"),
     path("api/v1/ingest/<slug:kind>", doors.native_door, name="ingest-native"),
-    path("api/v1/query", prometheus.query, name="prometheus-query"),
-    path("api/v1/query_range", prometheus.query_range, name="prometheus-query-range"),
-    path("api/v1/labels", prometheus.labels, name="prometheus-labels"),
-    path("api/v1/label/<str:name>/values", prometheus.label_values, name="prometheus-label-values"),
-    path("api/v1/series", prometheus.series, name="prometheus-series"),
-    path("api/v1/metadata", prometheus.metadata, name="prometheus-metadata"),
-    path("api/v1/status/buildinfo", prometheus.buildinfo, name="prometheus-buildinfo"),
-    path("api/v1/status/<path:rest>", prometheus.not_found, name="prometheus-status-other"),
+    *PROMETHEUS,
+    path("metrics/job/<path:path>", pushgateway.push_door, name="pushgateway"),
+    path("metrics/job@base64/<path:path>", pushgateway.push_door, {"encoded": "base64"}, name="pushgateway-base64"),
     path("metrics", exposition.metrics, name="exposition"),
 ]

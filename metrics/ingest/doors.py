@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
@@ -20,17 +19,15 @@ from django.views.decorators.csrf import csrf_exempt
 from aivillage_console.accounts.authentication import TokenRefused, authenticate_request, client_ip
 from aivillage_console.accounts.models import ApiToken
 from aivillage_console.lib import clock
-from metrics.domain import Metadata, Rejection
-from metrics.ingest.arrival import ARRIVAL
+from metrics.domain import Rejection
 from metrics.ingest.body import decode_body, lone_surrogates_spoiled, read_bounded
 from metrics.ingest.limits import DiskGuard
 from metrics.ingest.refusals import LAG, REJECTED, ROWS, Refusal, rejection_record
 from metrics.ingest.rows import METRICS, all_limited, gate, reasons_of
-from metrics.ingest.writer import COMMITS, TABLE, Window, Written, metadata_store, write_columns
+from metrics.ingest.writer import Written
 from metrics.models import IngestBatch
 from metrics.registry import RECORD_KINDS, IngestContext, RecordKind, record_kind_register
-from metrics.wire import kernels, remote_write
-from metrics.wire.errors import TooLarge, WireError
+from metrics.wire import kernels
 
 MAX_JSON_BYTES = 10_000_000
 MAX_COMPRESSED_JSON_BYTES = 1_000_000
@@ -119,10 +116,10 @@ def _keep(request: HttpRequest, name: str, status: int, reason: str, source_id: 
     )
 
 
-def admit(request: HttpRequest, scope: str) -> ApiToken:
+def admit(request: HttpRequest, scope: str, *, methods: Sequence[str] = ("POST",)) -> ApiToken:
     """Return the token of a request that may go on: right method, key, scope, source, rate, and room on the disk."""
-    if request.method != "POST":
-        raise Refusal(405, "send a POST", "method", headers={"Allow": "POST"})
+    if request.method not in methods:
+        raise Refusal(405, f"send a {' or a '.join(methods)}", "method", headers={"Allow": ", ".join(methods)})
     try:
         token = authenticate_request(request, scope=scope)
     except TokenRefused as error:
@@ -137,85 +134,18 @@ def admit(request: HttpRequest, scope: str) -> ApiToken:
     return token
 
 
-def _context(token: ApiToken, now: datetime) -> IngestContext:
+def context_of(token: ApiToken, now: datetime) -> IngestContext:
+    """Return who sends, and how far back they may reach."""
     if token.source is None:
         raise ValueError("admit lets no token without a source in")
     return IngestContext(token.source.pk, token.source.name, now, "backfill" in token.scopes)
 
 
-@door("remote_write", plain)
-def remote_write_door(request: HttpRequest) -> HttpResponse:
-    """POST /api/v1/write: Prometheus remote write 1."""
-    token = admit(request, "ingest:metrics")
-    with COMMITS.coming():
-        return _take_remote(request, token)
-
-
-def _take_remote(request: HttpRequest, token: ApiToken) -> HttpResponse:
-    raw = decode_body(_remote_body(request), "snappy", limit=remote_write.MAX_DECODED_BYTES)
-    try:
-        columns = remote_write.decode(raw, TABLE)
-        declared = remote_write.metadata(columns)
-    except TooLarge as error:
-        raise Refusal(413, str(error), "too_large") from None
-    except WireError as error:
-        raise Refusal(400, str(error), "bad_body") from None
-    now = ARRIVAL.now()
-    context = _context(token, now)
-    gate().take_samples(context.source_id, columns.timestamps_ms.size)
-    written = _write_remote(columns, declared, context)
-    _count("remote_write", context.source_name, written, now)
-    _refuse_part(columns, written, context.source_name)
-    return HttpResponse(status=204)
-
-
-def _write_remote(columns: remote_write.WriteColumns, declared: Sequence[Metadata], context: IngestContext) -> Written:
-    """Store a request: one with nothing new may share its commit with others, one with news has its own."""
-    window = Window.at(context.now, backfill=context.backfill)
-    news = bool(declared) or bool((columns.series_ids < 0).any())
-    try:
-        with transaction.atomic() if news else nullcontext():
-            written = write_columns(columns, source_id=context.source_id, gate=gate(), window=window, now=context.now)
-            if declared:
-                metadata_store(declared)
-    except WireError as error:
-        raise Refusal(400, str(error), "bad_body") from None
-    return written
-
-
-def _remote_body(request: HttpRequest) -> bytes:
-    media, _, parameters = request.headers.get("Content-Type", "").partition(";")
-    if media.strip().lower() != "application/x-protobuf":
-        raise Refusal(415, "send application/x-protobuf", "content_type")
-    proto = parameters.strip().replace(" ", "").lower()
-    if proto not in ("", "proto=prometheus.writerequest"):
-        raise Refusal(415, "only remote write 1 (prometheus.WriteRequest) is taken", "content_type")
-    if request.headers.get("Content-Encoding", "").strip().lower() not in ("snappy", ""):
-        raise Refusal(415, "send the snappy block encoding", "encoding")
-    return read_bounded(request, remote_write.MAX_DECODED_BYTES)
-
-
-def _count(path: str, source: str, written: Written, now: datetime) -> None:
-    ROWS.labels(path, "metrics", source).inc(written.samples)
+def written_count(path: str, source: str, written: Written, now: datetime) -> None:
+    """Count what a request brought."""
+    ROWS.labels(path, "metrics", source).inc(written.samples + written.histograms)
     if written.newest_ms is not None:
         LAG.labels(source).set(now.timestamp() - written.newest_ms / 1000)
-
-
-def _refuse_part(columns: remote_write.WriteColumns, written: Written, source: str) -> None:
-    """Answer 400 (or 429 for a limit) when a part was left out; the rest is stored."""
-    refused = written.refused.copy()
-    if columns.histograms:
-        refused["native histograms are not stored yet"] += columns.histograms
-    if columns.exemplars:
-        REJECTED.labels("remote_write", "exemplars", source, "not_stored").inc(columns.exemplars)
-    if not refused.total():
-        return
-    REJECTED.labels("remote_write", "metrics", source, "rows").inc(refused.total())
-    reasons = "; ".join(f"{reason} ({count})" for reason, count in refused.most_common(5))
-    text = f"{written.samples} samples stored, {refused.total()} refused: {reasons}"
-    if written.limited:
-        raise Refusal(429, text, "cardinality", retry_after_seconds=60)
-    raise Refusal(400, text, "rows")
 
 
 class Envelope(msgspec.Struct):
@@ -234,7 +164,7 @@ def native_door(request: HttpRequest, kind: str) -> HttpResponse:
     token = admit(request, record_kind.scope)
     envelope = _envelope(_json_body(request))
     now = clock.now()
-    context = _context(token, now)
+    context = context_of(token, now)
     gate().take_samples(context.source_id, len(envelope.rows))
     with transaction.atomic():
         stored = _batch_claim(context.source_id, envelope.batch_id, record_kind.slug, now)

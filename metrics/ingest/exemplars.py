@@ -2,45 +2,43 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from metrics.domain import NewExemplar
+from metrics.ingest.windows import Window
+from metrics.store.exemplars import MAX_LABEL_CHARACTERS, Exemplar, exemplars_append
 
-# The limit of OpenMetrics 1, which every client library keeps.
-MAX_LABEL_CHARACTERS = 128
 TOO_LONG = f"the labels of an exemplar are longer than {MAX_LABEL_CHARACTERS} characters"
 BAD_LABELS = "an exemplar has a label without a name or a NUL character"
-TOO_OLD = "an exemplar is older than this door takes"
+OUTSIDE = "the timestamp of an exemplar is outside the window of this door"
 
 
 def exemplars_write(
-    rows: Sequence[NewExemplar], series_ids: npt.NDArray[np.int64], *, low_ms: int, now: datetime
+    rows: Sequence[NewExemplar], series_ids: npt.NDArray[np.int64], *, window: Window
 ) -> tuple[int, Counter[str]]:
-    """Store the good exemplars of accepted series; returns how many, and the refused ones by reason."""
+    """Store the good exemplars of accepted series; returns how many, and the refused ones by reason.
+
+    What is there already counts as stored; so does what the rate of its series thins out.
+    """
     refused: Counter[str] = Counter()
     good = []
     for row in rows:
-        reason = _fault(row, low_ms)
+        reason = _fault(row, window)
         if reason:
             refused[reason] += 1
         elif series_ids[row.series] >= 0:
-            good.append(row)
-    return _append(good, series_ids, now), refused
+            good.append(Exemplar(int(series_ids[row.series]), row.timestamp_ms, row.value, row.labels))
+    if good:
+        exemplars_append(None, good)
+    return len(good), refused
 
 
-def _fault(row: NewExemplar, low_ms: int) -> str:
-    text = "".join(f"{name}{value}" for name, value in row.labels.items())
-    if len(text) > MAX_LABEL_CHARACTERS:
+def _fault(row: NewExemplar, window: Window) -> str:
+    texts = [text for pair in row.labels.items() for text in pair]
+    if sum(map(len, texts)) > MAX_LABEL_CHARACTERS:
         return TOO_LONG
-    if "\0" in text or "" in row.labels:
+    if "" in row.labels or any("\0" in text for text in texts):
         return BAD_LABELS
-    return TOO_OLD if row.timestamp_ms < low_ms else ""
-
-
-def _append(rows: Sequence[NewExemplar], series_ids: npt.NDArray[np.int64], now: datetime) -> int:
-    # The store of exemplars is not in the tree yet: none is kept, and none is said to be.
-    del rows, series_ids, now
-    return 0
+    return "" if window.low_ms <= row.timestamp_ms <= window.high_ms else OUTSIDE

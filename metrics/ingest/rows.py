@@ -10,7 +10,9 @@ import numpy as np
 
 from metrics.domain import METRIC_NAME_LABEL, BadSeries, Metadata, Rejection, fingerprint, series_labels
 from metrics.ingest.limits import Gate
-from metrics.ingest.writer import LIMITED, OUT_OF_WINDOW, SERIES_IDS, Window, metadata_store, store_samples
+from metrics.ingest.metadata import metadata_store
+from metrics.ingest.windows import Window
+from metrics.ingest.writer import LIMITED, OUT_OF_WINDOW, SERIES_IDS, store_samples
 from metrics.registry import IngestContext, RecordKind
 from metrics.store.columns import Samples
 
@@ -96,20 +98,14 @@ def _append(stored: Sequence[tuple[int, int, float]], window: Window) -> None:
 
 
 def _declared(rows: Sequence[tuple[int, Any]]) -> list[Metadata]:
-    """Return the metadata that is news to this process."""
     found = {
         (row.name, row.type, row.unit[:64], row.help[:4_096])
         for _, row in rows
         if row.type != "untyped" and row.name and "\0" not in row.name + row.unit + row.help and len(row.name) <= 1_000
     }
-    fresh = found - _DECLARED
-    if len(_DECLARED) > 50_000:
-        _DECLARED.clear()
-    _DECLARED.update(fresh)
-    return [Metadata(*entry) for entry in sorted(fresh)]
+    return [Metadata(*entry) for entry in sorted(found)]
 
 
-_DECLARED: set[tuple[str, str, str, str]] = set()
 METRICS = RecordKind("metrics", "ingest:metrics", MetricRow, write_rows)
 
 

@@ -15,7 +15,8 @@ from django.db import connection
 
 from metrics.domain import SeriesBatch
 from metrics.ingest.limits import Gate
-from metrics.ingest.writer import Window, forget_series, write_series
+from metrics.ingest.windows import Window
+from metrics.ingest.writer import forget_series, write_series
 from metrics.native_histograms.codec import encode
 from metrics.promql.scripts.durations import BadScript
 from metrics.promql.scripts.running import Loaded

@@ -1,7 +1,6 @@
 """From decoded rows to stored samples: series ids, the time window, the counts of what was left out."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -11,15 +10,15 @@ import numpy.typing as npt
 from django.conf import settings
 from django.db import connection, transaction
 
-from metrics.domain import BadSeries, Metadata, SeriesBatch, fingerprint, series_labels
+from metrics.domain import BadSeries, SeriesBatch, fingerprint, series_labels
 from metrics.ingest.exemplars import exemplars_write
 from metrics.ingest.group_commit import GroupCommit
 from metrics.ingest.limits import Gate
-from metrics.models import MetadataEntry, Metric
+from metrics.ingest.metadata import DECLARED, metadata_store
+from metrics.ingest.windows import Window
 from metrics.store.columns import Samples
 from metrics.store.postgres import STORE
 from metrics.store.series import series_create, series_known
-from metrics.wire.remote_write import WriteColumns, label_pairs
 from metrics.wire.series_table import SeriesTable
 
 Ints = npt.NDArray[np.int64]
@@ -28,22 +27,6 @@ OUT_OF_WINDOW = "timestamp outside the window of this door"
 LIMITED = "limit of"
 # Beyond this a request fills a head block of its own as well as a shared one.
 SMALL_SAMPLES = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which timestamps a door takes."""
-
-    low_ms: int
-    high_ms: int
-
-    @classmethod
-    def at(cls, now: datetime, *, backfill: bool) -> "Window":
-        """Return the window around now; the scope `backfill` reaches further back."""
-        config = settings.CONFIG
-        now_ms = int(now.timestamp() * 1000)
-        past = config.backfill_past_seconds if backfill else config.ingest_past_seconds
-        return cls(now_ms - past * 1000, now_ms + config.ingest_future_seconds * 1000)
 
 
 @dataclass(slots=True)
@@ -101,59 +84,22 @@ class SeriesIds:
 
 
 SERIES_IDS = SeriesIds()
+# One for each version of remote write: they name a series by different bytes.
 TABLE = SeriesTable()
+SYMBOL_TABLE = SeriesTable()
 
 
 def forget_series() -> None:
     """Drop every remembered id, as after a change of database."""
     SERIES_IDS.forget()
+    DECLARED.forget()
     TABLE.clear()
+    SYMBOL_TABLE.clear()
     STORE.forget()
 
 
-def write_columns(columns: WriteColumns, *, source_id: UUID, gate: Gate, window: Window, now: datetime) -> Written:
-    """Store the samples of a remote-write request; the caller's transaction makes them safe."""
-    written = Written()
-    counts = np.bincount(columns.sample_series, minlength=columns.series_ids.size)
-    unknown = np.flatnonzero(columns.series_ids < 0)
-    if unknown.size:
-        _resolve_unknown(columns, unknown.tolist(), counts, written, source_id=source_id, gate=gate, now=now)
-    samples = Samples(columns.series_ids[columns.sample_series], columns.timestamps_ms, columns.values)
-    _store(samples.take(samples.series_ids >= 0), window, written)
-    return written
-
-
-def _resolve_unknown(
-    columns: WriteColumns,
-    unknown: Sequence[int],
-    counts: Ints,
-    written: Written,
-    *,
-    source_id: UUID,
-    gate: Gate,
-    now: datetime,
-) -> None:
-    labels: dict[bytes, dict[str, str]] = {}
-    keys: dict[int, bytes] = {}
-    for series in unknown:
-        try:
-            named = series_labels(label_pairs(columns, series))
-        except BadSeries as error:
-            written.refused[str(error)] += int(counts[series])
-            continue
-        keys[series] = fingerprint(named)
-        labels[keys[series]] = named
-    ids, limit = SERIES_IDS.resolve(labels, source_id=source_id, gate=gate, now=now)
-    for series, key in keys.items():
-        columns.series_ids[series] = ids.get(key, -1)
-        if key not in ids:
-            written.refused[limit] += int(counts[series])
-    rows = np.array([row for row in keys if columns.series_ids[row] >= 0 and columns.series_cacheable[row]], np.int64)
-    found = (columns.series_low[rows], columns.series_high[rows], columns.series_ids[rows])
-    transaction.on_commit(lambda: TABLE.add(*found))
-
-
-def _store(samples: Samples, window: Window, written: Written) -> None:
+def samples_store(samples: Samples, window: Window, written: Written) -> None:
+    """Store the samples inside the window and count them."""
     inside = (samples.timestamps_ms >= window.low_ms) & (samples.timestamps_ms <= window.high_ms)
     outside = int(inside.size - np.count_nonzero(inside))
     if outside:
@@ -185,7 +131,7 @@ COMMITS = GroupCommit(_write)
 def store_samples(samples: Samples, window: Window) -> Written:
     """Store samples whose series are known already."""
     written = Written()
-    _store(samples, window, written)
+    samples_store(samples, window, written)
     return written
 
 
@@ -194,14 +140,13 @@ def write_series(batch: SeriesBatch, *, source_id: UUID, gate: Gate, window: Win
 
     Whoever sends the same series again and again keeps `series_ids` and calls `store_samples`.
     """
+    metadata_store(batch.metadata)
     with transaction.atomic():
-        # First, because it locks rows of metrics by name as new series do.
-        metadata_store(batch.metadata)
         written = _resolve_batch(batch, source_id=source_id, gate=gate, now=now)
         ids = written.series_ids[batch.sample_series]
         samples = Samples(ids, batch.timestamps_ms, batch.values, batch.histograms)
-        _store(samples if bool((ids >= 0).all()) else samples.take(ids >= 0), window, written)
-        stored, refused = exemplars_write(batch.exemplars, written.series_ids, low_ms=window.low_ms, now=now)
+        samples_store(samples if bool((ids >= 0).all()) else samples.take(ids >= 0), window, written)
+        stored, refused = exemplars_write(batch.exemplars, written.series_ids, window=window)
     written.exemplars += stored
     written.refused += refused
     return written
@@ -227,21 +172,3 @@ def _resolve_batch(batch: SeriesBatch, *, source_id: UUID, gate: Gate, now: date
         if key not in ids:
             written.refused[limit] += int(counts[number])
     return written
-
-
-def metadata_store(entries: Sequence[Metadata]) -> None:
-    """Keep what senders declared about families; the last one to speak is right."""
-    if not entries:
-        return
-    latest = {entry.family: entry for entry in entries}
-    rows = [
-        MetadataEntry(family=entry.family, type=entry.type, unit=entry.unit, help=entry.help)
-        for entry in sorted(latest.values(), key=lambda entry: entry.family)
-    ]
-    MetadataEntry.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["family"], update_fields=["type", "unit", "help"]
-    )
-    for entry in sorted(latest.values(), key=lambda entry: entry.family):
-        Metric.objects.filter(name=entry.family).exclude(type=entry.type, unit=entry.unit, help=entry.help).update(
-            type=entry.type, unit=entry.unit, help=entry.help
-        )

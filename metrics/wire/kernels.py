@@ -12,6 +12,7 @@ U64 = np.uint64
 OK, TRUNCATED, BAD_VARINT, BAD_TAG, BAD_WIRE_TYPE = 0, 1, 2, 3, 4
 SERIES, SAMPLES, EXEMPLARS, HISTOGRAMS, METADATA = 0, 1, 2, 3, 4
 COUNTS = 5
+EXEMPLAR, HISTOGRAM = 1, 2
 
 _FAIL = np.int64(-1)
 
@@ -223,6 +224,27 @@ def insert(low, high, ids, table_low, table_high, table_id):
         table_id[slot] = ids[i]
 
 
+@nb.njit(inline="always")
+def _sample(b, p, e):
+    """Return (bits of the value, time, next position) of the length-delimited sample at p."""
+    bits = U64(0)
+    time = U64(0)
+    _, r = _varint(b, p, e)
+    while 0 <= r < e:
+        leaf, leaf_type, r = _field(b, r, e)
+        if r < 0:
+            break
+        start = r
+        r = _skip(b, r, e, leaf_type)
+        if r < 0:
+            break
+        if leaf == 1 and leaf_type == 1:
+            bits = _word(b, start)
+        elif leaf == 2 and leaf_type == 0:
+            time, _ = _varint(b, start, e)
+    return bits, time, r
+
+
 @nb.njit(nogil=True, cache=True)
 def extract(
     b,
@@ -248,6 +270,10 @@ def extract(
     sample_bits,
     metadata_start,
     metadata_end,
+    part_series,
+    part_sort,
+    part_start,
+    part_end,
 ):
     """Write the columns of a WriteRequest that `count` has measured; returns 0 or a negative error.
 
@@ -260,6 +286,7 @@ def extract(
     series = np.int64(0)
     samples = np.int64(0)
     metadata = np.int64(0)
+    parts = np.int64(0)
     while p < end:
         number, wire_type, p = _field(b, p, end)
         if p < 0:
@@ -315,25 +342,21 @@ def extract(
                 known = _FAIL
                 continue
             after_label = False
-            if inner_type != 2 or inner != 2:
+            if inner_type != 2 or inner not in (2, 3, 4):
                 continue
-            _, r = _varint(b, payload, q)
+            if inner != 2:
+                if parts >= part_series.size:
+                    return -np.int64(1)
+                _, r = _varint(b, payload, q)
+                part_series[parts] = series
+                part_sort[parts] = EXEMPLAR if inner == 3 else HISTOGRAM
+                part_start[parts] = r
+                part_end[parts] = q
+                parts += 1
+                continue
+            bits, time, r = _sample(b, payload, q)
             if r < 0:
                 return r
-            bits = U64(0)
-            time = U64(0)
-            while r < q:
-                leaf, leaf_type, r = _field(b, r, q)
-                if r < 0:
-                    return r
-                leaf_start = r
-                r = _skip(b, r, q, leaf_type)
-                if r < 0:
-                    return r
-                if leaf == 1 and leaf_type == 1:
-                    bits = _word(b, leaf_start)
-                elif leaf == 2 and leaf_type == 0:
-                    time, _ = _varint(b, leaf_start, q)
             if samples >= sample_series.size:
                 return -np.int64(1)
             sample_series[samples] = series
@@ -393,5 +416,5 @@ def warm_up() -> None:
     insert(words, words, ints, low, high, ids)
     last = (body, ints[:0], ints[:0], ints[:0])
     series = (ints, ints, ints, ints, words, words, ints, flags)
-    extract(body, key, key, low, high, ids, *last, *series, ints, ints, words, ints, ints)
+    extract(body, key, key, low, high, ids, *last, *series, ints, ints, words, *[ints] * 6)
     json_shape(body)

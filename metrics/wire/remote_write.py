@@ -6,8 +6,8 @@ import cramjam
 import numpy as np
 import numpy.typing as npt
 
-from metrics.domain import BadSeries, Metadata
-from metrics.wire import kernels
+from metrics.domain import MAX_NAME_BYTES, BadSeries, Metadata
+from metrics.wire import kernels, messages
 from metrics.wire.errors import TooLarge, WireError
 from metrics.wire.series_table import SeriesTable
 
@@ -22,6 +22,27 @@ MESSAGES = {
     -4: "a field has a wire type that is not used",
 }
 METADATA_TYPES = {1: "counter", 2: "gauge", 3: "histogram", 4: "histogram", 5: "summary"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where exemplars and native histograms lie in a request; they are rare, so they are read one by one."""
+
+    series: Ints
+    sort: Ints
+    start: Ints
+    end: Ints
+
+    @classmethod
+    def empty(cls, size: int) -> "Parts":
+        """Return columns to be written."""
+        return cls(*(np.empty(size, np.int64) for _ in range(4)))
+
+    def rows(self, sort: int) -> list[tuple[int, int, int]]:
+        """Return (series, start, end) of the parts of one sort."""
+        chosen = self.sort == sort
+        columns = (self.series[chosen].tolist(), self.start[chosen].tolist(), self.end[chosen].tolist())
+        return list(zip(*columns, strict=True))
 
 
 @dataclass(slots=True)
@@ -42,8 +63,20 @@ class WriteColumns:
     values: npt.NDArray[np.float64]
     metadata_start: Ints
     metadata_end: Ints
-    exemplars: int
-    histograms: int
+    parts: Parts
+
+    def label_pairs(self, series: int) -> list[tuple[str, str]]:
+        """Return the labels of one series as they were sent; raises BadSeries or WireError."""
+        return _label_pairs(self, series)
+
+    def exemplar(self, start: int, end: int) -> tuple[int, float, list[tuple[str, str]]]:
+        """Return time, value and labels of the exemplar that lies there; raises BadSeries."""
+        message = messages.labelled_exemplar(self.raw[start:end])
+        return message.timestamp, message.value, [(label.name, label.value) for label in message.labels]
+
+    def metadata(self) -> list[Metadata]:
+        """Return the declared metadata; entries that cannot be read are left out."""
+        return _metadata(self)
 
 
 def declared_length(body: bytes) -> int:
@@ -102,8 +135,7 @@ def decode(raw: bytes, table: SeriesTable) -> WriteColumns:
         values=bits.view(np.float64),
         metadata_start=np.empty(metadata, np.int64),
         metadata_end=np.empty(metadata, np.int64),
-        exemplars=exemplars,
-        histograms=histograms,
+        parts=Parts.empty(exemplars + histograms),
     )
     known, last = table.columns, table.recent.find(raw)
     _check(
@@ -130,6 +162,10 @@ def decode(raw: bytes, table: SeriesTable) -> WriteColumns:
             bits,
             columns.metadata_start,
             columns.metadata_end,
+            columns.parts.series,
+            columns.parts.sort,
+            columns.parts.start,
+            columns.parts.end,
         )
     )
     if not np.array_equal(last.ids, columns.series_ids):
@@ -185,8 +221,7 @@ def _text(value: int | bytes) -> str:
         raise BadSeries("a label is not UTF-8") from None
 
 
-def label_pairs(columns: WriteColumns, series: int) -> list[tuple[str, str]]:
-    """Return the labels of one series as they were sent; raises BadSeries or WireError."""
+def _label_pairs(columns: WriteColumns, series: int) -> list[tuple[str, str]]:
     start, end = int(columns.series_start[series]), int(columns.series_end[series])
     pairs = []
     for number, message in fields(columns.raw, start, end):
@@ -196,17 +231,24 @@ def label_pairs(columns: WriteColumns, series: int) -> list[tuple[str, str]]:
     return pairs
 
 
-def metadata(columns: WriteColumns) -> list[Metadata]:
-    """Return the declared metadata; entries that cannot be read are left out."""
+def metadata_entry(family: str, kind: str, unit: str, text: str) -> Metadata | None:
+    """Return the metadata of a family, None where its name cannot be one."""
+    if not family or "\0" in family + text + unit or len(family.encode()) > MAX_NAME_BYTES:
+        return None
+    return Metadata(family, kind, unit[:64], text[:4_096])
+
+
+def _metadata(columns: WriteColumns) -> list[Metadata]:
     found = []
     for start, end in zip(columns.metadata_start.tolist(), columns.metadata_end.tolist(), strict=True):
         entry = dict(fields(columns.raw, start, end))
+        kind = entry.get(1, 0)
+        named = METADATA_TYPES.get(kind, "untyped") if isinstance(kind, int) else "untyped"
         try:
             family, text, unit = (_text(entry.get(number, b"")) for number in (2, 4, 5))
         except BadSeries:
             continue
-        if family and "\0" not in family + text + unit and len(family.encode()) <= 1_024:
-            kind = entry.get(1, 0)
-            named = METADATA_TYPES.get(kind, "untyped") if isinstance(kind, int) else "untyped"
-            found.append(Metadata(family, named, unit[:64], text[:4_096]))
+        made = metadata_entry(family, named, unit, text)
+        if made is not None:
+            found.append(made)
     return found

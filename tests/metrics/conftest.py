@@ -18,7 +18,6 @@ def _forget() -> None:
     forget_series()
     forget_tokens()
     rows.reset_gate()
-    rows._DECLARED.clear()
     refusals._recording._levels.clear()
     STORE.forget()
     ARRIVAL.forget()

@@ -21,6 +21,7 @@ def raw_snappy(body: bytes) -> bytes:
     return bytes(cramjam.snappy.compress_raw(body))
 
 
+VERSION_2 = {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
 REMOTE_WRITE = [
     ("no length", b"\xff", {}, 400, "length of a snappy block"),
     ("not snappy", b"hello world, this is text", {}, 400, "snappy"),
@@ -34,13 +35,10 @@ REMOTE_WRITE = [
     ("group wire type", raw_snappy(b"\x0b\x0c"), {}, 400, "wire type"),
     ("field number 0", raw_snappy(b"\x02\x00"), {}, 400, "number 0"),
     ("JSON", b"{}", {"Content-Type": "application/json"}, 415, "application/x-protobuf"),
-    (
-        "version 2",
-        b"x",
-        {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
-        415,
-        "write 1",
-    ),
+    ("another message", b"x", {"Content-Type": "application/x-protobuf;proto=x.v3"}, 415, "write.v2.Request"),
+    ("version 2, not protobuf", raw_snappy(b"\xff" * 40), VERSION_2, 400, "write.v2.Request"),
+    ("version 2, refs never end", raw_snappy(b"\x22\x00\x2a\x03\x0a\x01\xff"), VERSION_2, 400, "bytes that are left"),
+    ("version 2, first symbol not empty", raw_snappy(b"\x22\x01x"), VERSION_2, 400, "first symbol is not empty"),
     ("gzip", gzip.compress(b""), {"Content-Encoding": "gzip"}, 415, "snappy"),
     ("two encodings", b"x", {"Content-Encoding": "snappy, gzip"}, 415, "snappy"),
 ]

@@ -22,10 +22,12 @@ Whatever the door: 401 without a valid token, 403 without the scope or a source,
 nearly full. The limits themselves are in [doors.md](doors.md).
 """
 REMOTE = """
-## `POST /api/v1/write` (Prometheus remote write 1)
+## `POST /api/v1/write` (Prometheus remote write 1 and 2)
 
 Answers in plain text. A request whose good part was stored and whose bad part was not is answered 400 (429 where a
-limit held it back) with the count of both.
+limit held it back) with the count of both. So is one with bad series, labels that cannot be read, histograms whose
+buckets do not add up to their count, that have more than 1,000 buckets or break another rule of theirs, or exemplars
+with labels of more than 128 characters: those are left out and named, the rest is stored.
 """
 BATCHES = """
 ## `POST /api/v1/ingest/metrics` (JSON batches)

@@ -9,7 +9,10 @@ from remote_pb2.types_pb2 import MetricMetadata
 
 from metrics import selectors
 from metrics.models import HeadBlock, MetadataEntry, RejectedRequest, Series
+from metrics.native_histograms import codec
+from metrics.native_histograms.model import Span
 from metrics.promql.types import STALE_NAN, STALE_NAN_BITS, Matcher
+from metrics.store.exemplars import exemplars_select
 from metrics.store.postgres import STORE
 from tests.metrics.senders import push, snappy, write_request
 
@@ -106,12 +109,35 @@ def test_metadata_is_stored(client: Client, token: str, now_ms: int):
     assert selectors.metadata()["a_total"] == [{"type": "counter", "help": "All of them.", "unit": "things"}]
 
 
-def test_native_histograms_are_told_and_not_dropped_in_silence(client: Client, token: str, now_ms: int):
+def test_histograms_and_exemplars_are_stored_beside_samples(client: Client, token: str, now_ms: int):
+    message = write_request((UP, [(now_ms, 1.0)]), ({"__name__": "h"}, []), ({"__name__": "f"}, []))
+    exemplar = message.timeseries[0].exemplars.add(value=0.5, timestamp=now_ms)
+    exemplar.labels.add(name="trace_id", value="abc")
+    whole = message.timeseries[1].histograms.add(timestamp=now_ms, count_int=4, sum=9.0, zero_count_int=1)
+    whole.positive_spans.add(offset=-1, length=2)
+    whole.positive_deltas.extend([2, -1])
+    floats = message.timeseries[2].histograms.add(timestamp=now_ms, count_float=1.5, sum=2.0, schema=8)
+    floats.negative_spans.add(offset=3, length=1)
+    floats.negative_counts.append(1.5)
+    assert push(client, token, snappy(message)).status_code == 204
+    assert [list(stored(now_ms, name).values()) for name in ("up", "h", "f")] == [
+        [[(now_ms, 1.0)]],
+        [[(now_ms, 4.0)]],
+        [[(now_ms, 1.5)]],
+    ]
+    found = STORE.select([Matcher("__name__", "=", "h")], now_ms, now_ms).histograms
+    assert found is not None
+    kept = codec.decode(found[0]) if isinstance(found[0], bytes) else found[0]
+    assert (kept.positive_spans, kept.positive, kept.zero_count) == ((Span(-1, 2),), (2.0, 1.0), 1.0)
+    ids = list(Series.objects.filter(metric__name="up").values_list("pk", flat=True))
+    assert [row.labels for row in exemplars_select(ids, now_ms, now_ms)] == [{"trace_id": "abc"}]
+
+
+def test_a_bad_histogram_is_told_and_the_sample_beside_it_kept(client: Client, token: str, now_ms: int):
     message = write_request((UP, [(now_ms, 1.0)]))
-    message.timeseries[0].histograms.add(timestamp=now_ms)
+    message.timeseries[0].histograms.add(timestamp=now_ms, count_int=4)
     answer = push(client, token, snappy(message))
-    assert answer.status_code == 400
-    assert "native histograms are not stored yet (1)" in answer.content.decode()
+    assert (answer.status_code, b"its count says 4 (1)" in answer.content) == (400, True)
     assert list(stored(now_ms).values()) == [[(now_ms, 1.0)]]
 
 

@@ -23,7 +23,7 @@ def test_columns_equal_what_an_independent_sender_encoded(drawn: list[tuple[dict
     assert columns.sample_series.tolist() == [i for i, (_, points) in enumerate(drawn) for _ in points]
     assert columns.timestamps_ms.tolist() == [time for _, points in drawn for time, _ in points]
     assert columns.values.tolist() == [value for _, points in drawn for _, value in points]
-    assert [dict(remote_write.label_pairs(columns, i)) for i in range(len(drawn))] == [names for names, _ in drawn]
+    assert [dict(columns.label_pairs(i)) for i in range(len(drawn))] == [names for names, _ in drawn]
 
 
 @settings(deadline=None, max_examples=500)
@@ -31,7 +31,7 @@ def test_columns_equal_what_an_independent_sender_encoded(drawn: list[tuple[dict
 def test_any_bytes_give_columns_or_an_error(raw: bytes):
     try:
         columns = remote_write.decode(raw, TABLE)
-        remote_write.metadata(columns)
+        columns.metadata()
     except WireError as error:
         told = str(error)
     else:
@@ -67,7 +67,7 @@ def test_labels_apart_from_each_other_are_read_but_not_remembered_by_their_bytes
     inner = one.timeseries[0].SerializeToString() + two.timeseries[0].SerializeToString()
     columns = remote_write.decode(b"\x0a" + bytes([len(inner)]) + inner, TABLE)
     assert columns.series_cacheable.tolist() == [False]
-    assert remote_write.label_pairs(columns, 0) == [("__name__", "a"), ("x", "1")]
+    assert columns.label_pairs(0) == [("__name__", "a"), ("x", "1")]
 
 
 def test_a_remembered_series_is_found_by_its_bytes_even_after_the_table_grew():

@@ -9,7 +9,8 @@ import pytest
 from aivillage_console.accounts.models import Source
 from metrics.domain import Metadata, SeriesBatch
 from metrics.ingest.rows import gate
-from metrics.ingest.writer import OUT_OF_WINDOW, Window, Written, write_series
+from metrics.ingest.windows import Window
+from metrics.ingest.writer import OUT_OF_WINDOW, Written, write_series
 from metrics.models import MetadataEntry, Metric, Series
 from metrics.promql.types import Matcher
 from metrics.store.postgres import STORE
