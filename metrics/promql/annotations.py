@@ -8,6 +8,8 @@ from metrics.promql.nodes import Place
 MOST_SHOWN = 10
 
 
+SORT_IN_RANGE = "sort is ineffective for range queries since results are always ordered by labels"
+INVALID_RATIO = "ratio value should be between -1 and 1"
 INVALID_QUANTILE = "quantile value should be between 0 and 1"
 
 

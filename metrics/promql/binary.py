@@ -6,7 +6,7 @@ import numpy as np
 
 from metrics.promql.frames import Frame
 from metrics.promql.labels import merged
-from metrics.promql.matching import Pairs, match_pairs, set_operation
+from metrics.promql.matching import Pairs, filled, match_pairs, set_operation
 from metrics.promql.native.binary import TRIMS, Sides, beside
 from metrics.promql.nodes import Binary
 from metrics.promql.operands import Operand, ScalarValue, VectorValue
@@ -80,6 +80,7 @@ def _vectors(frame: Frame[Binary], left: VectorValue, right: VectorValue) -> Vec
     node = frame.node
     filters = node.op in TRIMS or (node.op in COMPARISONS and not node.returns_bool)
     pairs = match_pairs(left, right, node.matching, keeps_name=node.op in COMPARISONS or node.op in TRIMS)
+    left, right = filled(left, _fill_of(node, "left")), filled(right, _fill_of(node, "right"))
     a, b = left.values[pairs.left], right.values[pairs.right]
     if filters:
         kept = pairs.present if node.op in TRIMS else pairs.present & COMPARISONS[node.op](a, b)
@@ -94,6 +95,11 @@ def _vectors(frame: Frame[Binary], left: VectorValue, right: VectorValue) -> Vec
         )
         numbers = beside(frame, numbers, Sides(a, b, *histograms), pairs.present)
     return merged(numbers)
+
+
+def _fill_of(node: Binary, side: str) -> float | None:
+    one = "left" if node.matching.side == "one-to-many" else "right"
+    return node.matching.fill_right if side == one else node.matching.fill_left
 
 
 def _paired(pairs: Pairs, values: Floats, present: Bools, *, drops: bool) -> VectorValue:

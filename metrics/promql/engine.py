@@ -26,8 +26,10 @@ from metrics.promql.nodes import (
 )
 from metrics.promql.operands import Grid, Operand, RangeValue, ScalarValue, TextValue, VectorValue, refuse_too_many
 from metrics.promql.parsing import parse, resolve
+from metrics.promql.ranges.extending.windows import stretched
 from metrics.promql.ranges.functions import RANGE_FUNCTIONS, over_range
 from metrics.promql.selection import Reader, columns_of
+from metrics.promql.syntax.strings import sound
 from metrics.promql.types import Limits, Matcher, QueryError, QueryResult, ResultType, SeriesSource
 
 DEFAULT_SUBQUERY_STEP_MS = 60_000
@@ -195,7 +197,7 @@ def _answer(operand: Operand, grid: Grid) -> QueryResult:
             return QueryResult("scalar", [{}], times, values[None, :].copy(), present)
         case TextValue(text=text):
             empty = np.empty((0, grid.count))
-            return QueryResult("string", [], times, empty, empty.astype(np.bool_), string_value=text)
+            return QueryResult("string", [], times, empty, empty.astype(np.bool_), string_value=sound(text))
         case RangeValue():
             return _range_answer(operand, grid)
         case VectorValue():
@@ -215,6 +217,14 @@ def _vector_answer(vector: VectorValue, grid: Grid) -> QueryResult:
 def _range_answer(ranged: RangeValue, grid: Grid) -> QueryResult:
     if not grid.is_instant:
         raise QueryError("a range query needs a scalar or an instant vector", kind="bad_data")
+    if ranged.smoothing:
+        if ranged.columns.histograms is not None:
+            raise QueryError(f"{ranged.smoothing} modifier is not supported with histograms")
+        shown = stretched(ranged)
+        empty = np.empty((len(shown.labels), 0))
+        return QueryResult(
+            "matrix", shown.labels, empty[0:0].astype(np.int64).ravel(), empty, empty > 0, range_vector=shown
+        )
     columns, end = ranged.columns, int(ranged.ends_ms[0])
     inside = (columns.timestamps_ms > end - ranged.range_ms) & (columns.timestamps_ms <= end)
     before = np.concatenate(([0], np.cumsum(inside, dtype=np.int64)))[columns.offsets]

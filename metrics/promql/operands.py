@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from metrics.promql.nodes import Smoothing
 from metrics.promql.types import Bools, Floats, Histograms, Ints, Limits, QueryError, SeriesColumns
 
 
@@ -73,12 +74,17 @@ class VectorValue:
 
 @dataclass(slots=True)
 class RangeValue:
-    """Samples without stale markers, and for each step the window (ends_ms - range_ms, ends_ms]."""
+    """Samples without stale markers, and for each step the window (ends_ms - range_ms, ends_ms].
+
+    Where `smoothing` is not empty there are samples outside the windows too, as far as `lookback_ms` away.
+    """
 
     columns: SeriesColumns
     drops_name: Bools
     ends_ms: Ints
     range_ms: int
+    smoothing: Smoothing = ""
+    lookback_ms: int = 0
 
 
 Operand: TypeAlias = ScalarValue | TextValue | VectorValue | RangeValue

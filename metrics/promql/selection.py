@@ -7,8 +7,10 @@ import numpy as np
 
 from metrics.promql.annotations import Annotations
 from metrics.promql.labels import Signature
+from metrics.promql.native.ranges import smoothed_instants
 from metrics.promql.nodes import Anchor, RangeSelector, Selector
 from metrics.promql.operands import Grid, RangeValue, VectorValue, refuse_too_many, vector_of
+from metrics.promql.ranges.extending.windows import interpolated
 from metrics.promql.types import Ints, Limits, Matcher, QueryError, SeriesColumns, SeriesSource
 from metrics.promql.windows.bounds import contiguous, newest_in, windows_over, without_stale_markers
 
@@ -42,6 +44,8 @@ class Reader:
     def instant(self, selector: Selector, grid: Grid, *, sampled_at: bool = False) -> VectorValue:
         """Return the newest sample within the look-back, or with `sampled_at` when it was taken."""
         ends = self.ends_of(grid, selector.offset_ms, selector.anchor)
+        if selector.smoothing == "smoothed" and not sampled_at:
+            return self._smoothed(selector, grid, ends)
         columns = self._columns(selector, int(ends[0]) - self.lookback_ms + 1, int(ends[-1]))
         refuse_too_many(len(columns.labels), grid.count, self.limits)
         windows = windows_over(columns, ends, self.lookback_ms)
@@ -55,13 +59,27 @@ class Reader:
                 vector.histograms = np.where(present, columns.histograms[newest], None)
         return vector.rows(np.flatnonzero(present.any(axis=1)))
 
+    def _smoothed(self, selector: Selector, grid: Grid, ends: Ints) -> VectorValue:
+        low, high = int(ends[0]) - self.lookback_ms + 1, int(ends[-1]) + self.lookback_ms
+        columns = without_stale_markers(self._columns(selector, low, high))
+        refuse_too_many(len(columns.labels), grid.count, self.limits)
+        ranged = RangeValue(columns, np.zeros(len(columns.labels), np.bool_), ends, 0, "smoothed", self.lookback_ms)
+        vector = smoothed_instants(
+            self.notes, selector.place, ranged, lambda part: interpolated(part.columns, ends, self.lookback_ms)
+        )
+        return vector.rows(np.flatnonzero(vector.present.any(axis=1)))
+
     def window(self, node: RangeSelector, grid: Grid) -> RangeValue:
         """Return the samples of all windows, without stale markers."""
         ends = self.ends_of(grid, node.selector.offset_ms, node.selector.anchor)
-        columns = self._columns(node.selector, int(ends[0]) - node.range_ms + 1, int(ends[-1]))
+        smoothing = node.selector.smoothing
+        before, after = {"anchored": (1, 0), "smoothed": (1, 1)}.get(smoothing, (0, 0))
+        start = int(ends[0]) - node.range_ms - before * self.lookback_ms + 1
+        columns = self._columns(node.selector, start, int(ends[-1]) + after * self.lookback_ms)
         refuse_too_many(len(columns.labels), grid.count, self.limits)
         drops = np.zeros(len(columns.labels), dtype=np.bool_)
-        return RangeValue(without_stale_markers(columns), drops, ends, node.range_ms)
+        held = without_stale_markers(columns)
+        return RangeValue(held, drops, ends, node.range_ms, smoothing, self.lookback_ms if smoothing else 0)
 
     def _columns(self, selector: Selector, t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         self.check()

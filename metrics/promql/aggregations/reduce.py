@@ -8,13 +8,15 @@ import numpy as np
 from metrics.native_histograms.text import described
 from metrics.promql.aggregations import kernels
 from metrics.promql.aggregations.grouping import Groups, group_labels, group_series
-from metrics.promql.annotations import INVALID_QUANTILE
+from metrics.promql.aggregations.sampling import places_of, within
+from metrics.promql.annotations import INVALID_QUANTILE, INVALID_RATIO
 from metrics.promql.frames import Frame, parameter_place
 from metrics.promql.labels import NAME, Signature, numbered, without
 from metrics.promql.native.aggregations import GATHERED, gathered, numbers_only
 from metrics.promql.nodes import Aggregate, place_of
 from metrics.promql.numbers import general, shortest_decimal
 from metrics.promql.operands import ScalarValue, VectorValue, empty_vector, refuse_too_many
+from metrics.promql.syntax.strings import quoted, sound
 from metrics.promql.types import Floats, Ints, Limits, QueryError
 
 INT64_LIMIT = 2.0**63
@@ -33,10 +35,14 @@ def aggregate(frame: Frame[Aggregate], vector: VectorValue, parameter: ScalarVal
     """Aggregate; `parameter` is the number of topk and its like, `label` the text of count_values."""
     node = frame.node
     if node.op == "count_values":
+        if not label or sound(label) != label:
+            raise QueryError(f"invalid label name {quoted(label)}")
         return _count_values(node, vector, label, frame.limits)
     numbers = np.empty(0) if parameter is None else parameter.values
     if node.op in {"topk", "bottomk", "limitk"}:
         return _chosen(frame, vector, numbers)
+    if node.op == "limit_ratio":
+        return _shared(frame, vector, numbers)
     groups = group_series(node, vector)
     if vector.histograms is not None and node.op in GATHERED:
         return gathered(frame, vector, groups, lambda part: _reduced(frame, part, groups))
@@ -84,8 +90,10 @@ def _chosen(frame: Frame[Aggregate], vector: VectorValue, numbers: Floats) -> Ve
         return empty_vector(vector.values.shape[1])
     if bool(np.isnan(numbers).any()):
         raise QueryError("Parameter value is NaN")
-    if bool((np.abs(numbers) >= INT64_LIMIT).any()):
-        raise QueryError(f"Scalar value {numbers[np.argmax(np.abs(numbers))]} overflows int64")
+    if np.min(numbers) <= -INT64_LIMIT:
+        raise QueryError(f"Scalar value {general(float(np.min(numbers)))} underflows int64")
+    if np.max(numbers) >= INT64_LIMIT:
+        raise QueryError(f"Scalar value {general(float(np.max(numbers)))} overflows int64")
     if node.op in {"topk", "bottomk"}:
         vector = numbers_only(frame, vector, frame.place)
     groups = group_series(node, vector)
@@ -98,6 +106,21 @@ def _chosen(frame: Frame[Aggregate], vector: VectorValue, numbers: Floats) -> Ve
     if vector.values.shape[1] == 1:
         rows = rows[np.lexsort((ranks[rows, 0], groups.of[rows]))]
     return chosen.rows(rows)
+
+
+def _shared(frame: Frame[Aggregate], vector: VectorValue, shares: Floats) -> VectorValue:
+    """Keep a share of the series, chosen by their labels."""
+    if not bool((np.nan_to_num(shares, nan=1.0) != 0).any()):
+        return empty_vector(vector.values.shape[1])
+    if bool(np.isnan(shares).any()):
+        raise QueryError("Ratio value is NaN")
+    for outside, most in ((np.max(shares), 1.0), (np.min(shares), -1.0)):
+        if outside / most > 1.0:
+            text = f"{INVALID_RATIO}, got {general(float(outside))}, capping to {general(most)}"
+            frame.notes.warn(text, parameter_place(frame))
+    kept = vector.present & within(places_of(vector.labels), shares)
+    chosen = VectorValue(vector.labels, vector.values, kept, vector.drops_name, vector.histograms)
+    return chosen.rows(np.flatnonzero(kept.any(axis=1)))
 
 
 def _count_values(node: Aggregate, vector: VectorValue, label: str, limits: Limits) -> VectorValue:

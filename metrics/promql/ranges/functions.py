@@ -3,10 +3,13 @@
 import numpy as np
 
 from metrics.promql.frames import Frame
+from metrics.promql.native.cells import numbers_of
 from metrics.promql.native.ranges import over_histograms
 from metrics.promql.nodes import Call
 from metrics.promql.operands import RangeValue, ScalarValue, VectorValue
 from metrics.promql.ranges import kernels
+from metrics.promql.ranges.extending.windows import over_extended, refuse_unsafe
+from metrics.promql.ranges.remarks import tell_of_numbers
 from metrics.promql.types import Bools, Floats, QueryError
 from metrics.promql.windows.bounds import Windows, windows_over
 
@@ -43,15 +46,19 @@ RANGE_FUNCTIONS = frozenset(
 
 def over_range(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarValue]) -> VectorValue:
     """Evaluate one range function; `scalars` are its other arguments in order."""
+    refuse_unsafe(ranged.smoothing, frame.node.name)
     if ranged.columns.histograms is None:
         vector = _over_numbers(frame, ranged, scalars)
     else:
         vector = over_histograms(frame, ranged, lambda part: _over_numbers(frame, part, scalars))
+    tell_of_numbers(frame, numbers_of(vector), scalars)
     return vector.rows(np.flatnonzero(vector.present.any(axis=1)))
 
 
 def _over_numbers(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarValue]) -> VectorValue:
     """Evaluate over windows of numbers; every series has a row."""
+    if ranged.smoothing:
+        return over_extended(frame, ranged)
     name = frame.node.name
     windows = windows_over(ranged.columns, ranged.ends_ms, ranged.range_ms)
     counts = windows.counts
@@ -87,7 +94,8 @@ def _fill(frame: Frame[Call], ranged: RangeValue, numbers: list[Floats], windows
         return 2
     if name == "double_exponential_smoothing":
         level, trend = numbers
-        _refuse_bad_factors(level, trend)
+        if bool((windows.counts > 0).any()):
+            _refuse_bad_factors(level, trend)
         kernels.smoothed(offsets, values, *at, level, trend, out)
         return 2
     out[:] = 1.0
@@ -95,6 +103,7 @@ def _fill(frame: Frame[Call], ranged: RangeValue, numbers: list[Floats], windows
 
 
 def _refuse_bad_factors(level: Floats, trend: Floats) -> None:
-    for what, factor in (("smoothing", level), ("trend", trend)):
-        if not bool(((factor > 0) & (factor < 1)).all()):
-            raise QueryError(f"invalid {what} factor. Expected: 0 < factor < 1, got: {factor[0]}")
+    for what, short, factor in (("smoothing", "sf", level), ("trend", "tf", trend)):
+        outside = factor[(factor <= 0) | (factor >= 1)]
+        if outside.size:
+            raise QueryError(f"invalid {what} factor. Expected: 0 < {short} < 1, got: {outside[0]:f}")

@@ -91,6 +91,8 @@ def quantile_of(q: float, values: Floats) -> float:
 @njit(nogil=True, cache=True)
 def window_deviation(values: Floats, a: int, b: int) -> float:
     """Median of the absolute distances to the median."""
+    if np.isnan(values[a:b]).any():
+        return np.nan
     median = quantile_of(0.5, values[a:b].copy())
     return quantile_of(0.5, np.abs(values[a:b] - median))
 

@@ -25,6 +25,9 @@ EXPECT = re.compile(  # noqa: TID251 - our own constant, linear
 )
 WINDOW = re.compile(r"expect range vector\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+)")  # noqa: TID251 - our own constant
 START_TIMES = re.compile(r"(\S+)@st\s+(.*)")  # noqa: TID251 - our own constant, linear
+BEGINNING = re.compile(  # noqa: TID251 - our own constant, linear
+    r"clear|load(?:_with_nhcb)?\s+\d\S*|eval(?:_[a-z]+)?\s+(?:instant|range)\s.*"
+)
 TEXT = "expect string"
 
 
@@ -124,7 +127,7 @@ def _meant(line: str) -> str:
 def _block(lines: list[str], first: int, *, scalar_ends: bool) -> tuple[int, list[str]]:
     """Return where the command ends and its lines; an answer that is one number is the last line of its command."""
     at = first + 1
-    while at < len(lines) and lines[at]:
+    while at < len(lines) and lines[at] and not BEGINNING.fullmatch(lines[at]):
         at += 1
         if scalar_ends and (_is_number(lines[at - 1]) or lines[at - 1].startswith("expected_fail_")):
             break

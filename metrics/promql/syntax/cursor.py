@@ -27,9 +27,9 @@ class Cursor:
         return token
 
     def peek(self, ahead: int = 1) -> str:
-        """Return the name of a token further on."""
-        place = min(self._at + ahead, len(self._tokens) - 1)
-        return self._tokens[place].name
+        """Return the name of a token further on, nothing behind the last."""
+        place = self._at + ahead
+        return self._tokens[place].name if place < len(self._tokens) else ""
 
     def at(self, name: str) -> bool:
         """Tell whether the next token has this name."""
@@ -59,10 +59,10 @@ class Cursor:
         """Return the error that refuses the query for what stands at a place."""
         return mistake(self.query, position, message)
 
-    def text_of(self, token: Token) -> str:
+    def text_of(self, token: Token, *, keep_bytes: bool = False) -> str:
         """Return what a string token says."""
         try:
-            return unquote(token.text)
+            return unquote(token.text, keep_bytes=keep_bytes)
         except BadText as problem:
             raise mistake(self.query, token.start + problem.at, str(problem)) from problem
 

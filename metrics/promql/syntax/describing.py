@@ -5,6 +5,7 @@ from typing import Any
 from metrics.promql.labels import NAME
 from metrics.promql.nodes import Anchor
 from metrics.promql.syntax.numbers import number_text
+from metrics.promql.syntax.strings import sound
 from metrics.promql.syntax.tree import (
     Aggregation,
     BinaryExpr,
@@ -51,7 +52,7 @@ def described(expr: Expr) -> Json:
 def _literal(node: NumberLiteral | StringLiteral) -> Json:
     if isinstance(node, NumberLiteral):
         return {"type": "numberLiteral", "val": number_text(node.value)}
-    return {"type": "stringLiteral", "val": node.value}
+    return {"type": "stringLiteral", "val": sound(node.value)}
 
 
 def _span(name: str, span: Span) -> Json:

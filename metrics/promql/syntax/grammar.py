@@ -64,7 +64,7 @@ def _primary(cursor: Cursor) -> Expr:
     if token.kind in {"number", "duration"}:
         return literal(cursor)
     if token.kind == "string":
-        return StringLiteral(cursor.text_of(cursor.advance()), (token.start, token.end))
+        return StringLiteral(cursor.text_of(cursor.advance(), keep_bytes=True), (token.start, token.end))
     if token.name == "(":
         return _parenthesis(cursor)
     if token.kind == "aggregator" and _aggregates(cursor):

@@ -11,6 +11,8 @@ ESCAPE = re.compile(  # noqa: TID251 - our own constant, linear
 PLAIN = re.compile(r"[^\\]+")  # noqa: TID251 - our own constant, linear
 NUMBERED: Final = {**dict.fromkeys("01234567", 3), "x": 2, "u": 4, "U": 8}
 BYTE = 255
+# A byte that is no part of UTF-8 is kept as the surrogate at this distance.
+LOW_BYTE = 0xDC00
 LAST_POINT = 0x10FFFF
 
 
@@ -23,8 +25,11 @@ class BadText(ValueError):
         self.at = at
 
 
-def unquote(literal: str) -> str:
-    """Return the text of a string literal; a byte that is no part of UTF-8 becomes the replacement character."""
+def unquote(literal: str, *, keep_bytes: bool = False) -> str:
+    """Return the text of a string literal; a byte that is no part of UTF-8 becomes the replacement character.
+
+    With `keep_bytes` it becomes a lone surrogate instead, so that it can still be told; see `sound`.
+    """
     quote, inside = literal[0], literal[1:-1]
     _refuse_surrogates(inside)
     if quote == "`" or "\\" not in inside:
@@ -41,7 +46,12 @@ def unquote(literal: str) -> str:
             raise BadText("escape sequence not terminated", at + 1)
         out += _meant(escape, quote, at + 1)
         at = escape.end()
-    return out.decode(errors="replace")
+    return out.decode(errors="surrogateescape" if keep_bytes else "replace")
+
+
+def sound(text: str) -> str:
+    """Return a text with replacement characters for bytes that are no part of UTF-8."""
+    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _refuse_surrogates(text: str) -> None:
@@ -88,6 +98,6 @@ def _written(character: str) -> str:
     if character.isprintable():
         return character
     code = ord(character)
-    if code < 0x80:
-        return f"\\x{code:02x}"
+    if code < 0x80 or LOW_BYTE <= code <= LOW_BYTE + BYTE:
+        return f"\\x{code & BYTE:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics.promql.operands import RangeValue
 from metrics.promql.types import STALE_NAN_BITS, Bools, Floats, Ints, SeriesColumns
 from metrics.promql.windows import kernels
 
@@ -31,6 +32,12 @@ def windows_over(columns: SeriesColumns, ends_ms: Ints, range_ms: int) -> Window
     lo, hi = np.empty((distinct, ends_ms.size), np.int64), np.empty((distinct, ends_ms.size), np.int64)
     kernels.window_bounds(columns.offsets, columns.timestamps_ms, first[:distinct], ends_ms, range_ms, lo, hi)
     return Windows(row, lo, hi)
+
+
+def wide_windows(ranged: RangeValue) -> Windows:
+    """Return for each step the samples its window may look at."""
+    after = ranged.lookback_ms if ranged.smoothing == "smoothed" else 0
+    return windows_over(ranged.columns, ranged.ends_ms + after, ranged.range_ms + ranged.lookback_ms + after)
 
 
 def newest_in(columns: SeriesColumns, windows: Windows) -> tuple[Floats, Bools]:

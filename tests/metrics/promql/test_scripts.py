@@ -212,7 +212,7 @@ SAMPLES = 'load 1m\n a{i="1"} 1 2 3\n a{i="2"} 4 5 stale\n\n'
         "eval range from 0 to 1m step 1m 7\n {} 7 7",
         'eval instant at 1m "x"\n expect string "x"',
         "eval instant at 1m a[1m]\n expect range vector from 1m to 1m step 1m\n a{i=\"1\"} 2\n a{i=\"2\"} 5",
-        "eval instant at 1m sum(a) + on() group_left() a + start()\n {i=\"1\"} 69\n {i=\"2\"} 72",
+        "eval instant at 1m sum(a) + on() group_right() a + start()\n {i=\"1\"} 69\n {i=\"2\"} 72",
         "eval instant at 0 quantile(2, a)\n expect warn regex: quantile value should be\n {} +Inf",
         "eval_warn instant at 0 quantile(2, a)\n {} +Inf",
         "eval instant at 1m a + on() a\n expect fail regex: found duplicate series",

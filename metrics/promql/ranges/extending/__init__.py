@@ -1,0 +1,1 @@
+"""Windows that reach beyond their edges."""
