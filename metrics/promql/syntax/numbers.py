@@ -26,7 +26,7 @@ WRITTEN_UNITS: Final = (
 LONGEST_SECONDS = (1 << 63) / 1e9
 LONGEST_DIGITS = 19
 LARGEST_INTEGER = (1 << 63) - 1
-PLAIN_EXPONENT = 21
+SMALLEST_PLAIN, SMALLEST_LONG = 1e-4, 1e21
 
 
 def number_of(text: str) -> float:
@@ -95,10 +95,7 @@ def number_text(value: float) -> str:
 
 def short_number_text(value: float) -> str:
     """Return a number with an exponent where it would be long."""
-    if value == 0 or not math.isfinite(value) or -5 < math.log10(abs(value)) < PLAIN_EXPONENT:
+    if value == 0 or not math.isfinite(value) or SMALLEST_PLAIN <= abs(value) < SMALLEST_LONG:
         return number_text(value)
     mantissa, _, exponent = repr(value).partition("e")
-    if not exponent:
-        digits = f"{Decimal(repr(value)):e}"
-        mantissa, _, exponent = digits.partition("e")
     return f"{mantissa.removesuffix('.0')}e{exponent[0]}{exponent[1:].lstrip('0').rjust(2, '0')}"
