@@ -104,6 +104,25 @@ class HeadBlock(models.Model):
         return f"head block {self.pk}"
 
 
+class RecentBlock(models.Model):
+    """A group block that will be packed again within hours or when its day is over."""
+
+    id = models.BigIntegerField(primary_key=True)
+    day = models.DateField()
+    metric = models.ForeignKey(
+        Metric, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    group_no = models.BigIntegerField()
+    level = models.SmallIntegerField()
+    t_min = models.BigIntegerField()
+    t_max = models.BigIntegerField()
+    samples = models.IntegerField()
+    data = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"recent block {self.pk}"
+
+
 class GroupBlock(models.Model):
     """Samples of up to 200 series of one metric over a time range; partitioned by day, so it is never migrated."""
 

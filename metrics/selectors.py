@@ -161,9 +161,10 @@ _STATUS_SQL = """
 SELECT (SELECT count(*) FROM metrics_headblock),
        (SELECT coalesce(sum(samples), 0) FROM metrics_headblock),
        greatest((SELECT max(t_max) FROM metrics_headblock),
+                (SELECT max(t_max) FROM metrics_recentblock),
                 (SELECT max(t_max) FROM metrics_groupblock WHERE day >= %(today)s - 1)),
        (SELECT coalesce(sum(samples), 0) FROM metrics_headblock WHERE t_max > %(since)s)
-       + (SELECT coalesce(sum(samples), 0) FROM metrics_groupblock WHERE day >= %(today)s - 1 AND t_max > %(since)s)
+       + (SELECT coalesce(sum(samples), 0) FROM metrics_recentblock WHERE t_max > %(since)s AND t_min > %(since)s - 60000)
 """
 RATE_WINDOW_SECONDS = 120
 

@@ -1,23 +1,34 @@
-"""Decoded blocks of this process; blocks never change, so none is ever stale."""
+"""Opened blocks of this process; blocks never change, so none is ever stale."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
+from typing import Generic, Protocol, TypeVar
 
-from metrics.store.columns import Samples
+
+class Sized(Protocol):
+    """What says how much memory it holds."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        ...
 
 
-class BlockCache:
+Block = TypeVar("Block", bound=Sized)
+
+
+class BlockCache(Generic[Block]):
     """A cache with a bound in bytes."""
 
     def __init__(self, *, max_bytes: int) -> None:
         """Start empty."""
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._blocks: OrderedDict[Hashable, tuple[Samples, int]] = OrderedDict()
+        self._blocks: OrderedDict[Hashable, tuple[Block, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> Samples | None:
+    def get(self, key: Hashable) -> Block | None:
         """Return the block if it is here."""
         with self._lock:
             found = self._blocks.get(key)
@@ -26,7 +37,7 @@ class BlockCache:
             self._blocks.move_to_end(key)
             return found[0]
 
-    def put(self, key: Hashable, block: Samples) -> None:
+    def put(self, key: Hashable, block: Block) -> None:
         """Keep a block, dropping the oldest ones beyond the bound."""
         size = block.nbytes
         with self._lock:

@@ -118,6 +118,11 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def horizon(self) -> int:
+        """Return the transaction up to which everything was read, 0 before the first refresh."""
+        return self._horizon
+
     def clear(self) -> None:
         """Forget everything, so that the next refresh reads it again."""
         with self._lock:
@@ -225,6 +230,16 @@ class Catalogue:
             used.discard(ABSENT)
             texts = self._values.get(name, LabelValues()).texts
             return sorted(texts[code] for code in used)
+
+    def value_counts(self, found: Found, label: str) -> tuple[list[str], list[int]]:
+        """Return the values one label has among these series, and how many series have each."""
+        with self._lock:
+            column: Codes = found.columns.labels[label].view(found.columns.ids.size)[found.rows]
+            counts = np.bincount(column)
+            used = np.flatnonzero(counts)
+            used = used[used != ABSENT]
+            texts = self._values[label].texts
+            return [texts[code] for code in used.tolist()], counts[used].tolist()
 
 
 def _match(columns: MetricColumns, tables: Sequence[tuple[str, Bools]]) -> Found:

@@ -87,7 +87,7 @@ def _decode_into(data: bytes, out: Ints | Floats) -> None:
         raise CorruptBlock("a column has another length than its block says")
 
 
-def _whole_numbers(values: Floats) -> Ints | None:
+def whole_numbers(values: Floats) -> Ints | None:
     """Return the values as integers where that loses nothing: no fraction, no -0.0, no NaN, within 2^53."""
     if not bool((np.abs(values) <= MAX_EXACT).all()):
         return None
@@ -96,15 +96,20 @@ def _whole_numbers(values: Floats) -> Ints | None:
     return integers if bool(same.all()) else None
 
 
+def without_stale(values: Floats) -> tuple[Floats, list[tuple[Section, bytes]]]:
+    """Return the values with stale markers filled, and the section of their bitmap, if there are any."""
+    stale = values.view(np.uint64) == STALE_NAN_BITS
+    if not bool(stale.any()):
+        return values, []
+    filled = values.copy()
+    filled[stale] = _filler(values, stale)
+    return filled, [(Section.STALE, np.packbits(stale, bitorder="little").tobytes())]
+
+
 def encode_values(values: Floats, *, level: int, delta: bool) -> list[tuple[Section, bytes]]:
     """Return the sections of a value column; stale markers move to a bitmap, so that integers stay integers."""
-    sections: list[tuple[Section, bytes]] = []
-    stale = values.view(np.uint64) == STALE_NAN_BITS
-    if bool(stale.any()):
-        sections.append((Section.STALE, np.packbits(stale, bitorder="little").tobytes()))
-        values = values.copy()
-        values[stale] = _filler(values, stale)
-    integers = _whole_numbers(values)
+    values, sections = without_stale(values)
+    integers = whole_numbers(values)
     spec = DeltaSpec.auto() if delta else DeltaSpec.no_op()
     if integers is not None:
         config = ChunkConfig(compression_level=level, mode_spec=ModeSpec.classic(), delta_spec=spec)
@@ -128,12 +133,20 @@ def decode_values(sections: dict[int, bytes], length: int) -> Floats:
         _decode_into(sections[Section.FLOATS], values)
     else:
         raise CorruptBlock("a block has no values")
-    if Section.STALE in sections:
-        bits = np.frombuffer(sections[Section.STALE], np.uint8)
-        if bits.size != (length + 7) // 8:
-            raise CorruptBlock("the stale bitmap has another length than its block says")
-        values[np.unpackbits(bits, count=length, bitorder="little").view(np.bool_)] = STALE_NAN
+    stale = decode_stale(sections, length)
+    if stale is not None:
+        values[stale] = STALE_NAN
     return values
+
+
+def decode_stale(sections: dict[int, bytes], length: int) -> npt.NDArray[np.bool_] | None:
+    """Return which values are stale markers, None where none is."""
+    if Section.STALE not in sections:
+        return None
+    bits = np.frombuffer(sections[Section.STALE], np.uint8)
+    if bits.size != (length + 7) // 8:
+        raise CorruptBlock("the stale bitmap has another length than its block says")
+    return np.unpackbits(bits, count=length, bitorder="little").view(np.bool_)
 
 
 def encode_histograms(samples: Samples, *, level: int) -> list[tuple[Section, bytes]]:

@@ -1,8 +1,13 @@
-"""The one writer of group blocks: takes head blocks, writes group blocks, deletes exactly what it took."""
+"""The one writer of group blocks: takes blocks, writes those that replace them, deletes exactly what it took.
+
+Each step is one transaction, so a process that dies at any moment has done a step whole or not at all. A block that
+replaces others takes the id of the latest of them: of samples of one time the one that came last keeps winning.
+"""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -11,8 +16,8 @@ from django.db import connection, transaction
 
 from metrics.store import group_block, head_block
 from metrics.store.columns import Samples, concatenate
+from metrics.store.listing import day_of
 from metrics.store.partitions import partitions_ensure
-from metrics.store.postgres import day_of
 from metrics.store.raw import raw_cursor
 
 ADVISORY_LOCK = 7_241_001
@@ -20,8 +25,18 @@ MAX_HEADS = 4_000
 MAX_SAMPLES = 4_000_000
 DAY_MS = 86_400_000
 WINDOW_MS = 2 * 3_600_000
-# A window is packed once live samples can no longer fall into it.
-WINDOW_GRACE_MS = 2 * 3_600_000
+# A window is packed once live samples can no longer fall into it, give or take what the doors let through late.
+GRACE_MS = 70 * 60_000
+# So many minute blocks of an open window are joined before it closes, or a query of the last hours opens hundreds.
+MANY_MINUTES = 16
+# Of an open window the newest stay as they are: how much came in lately is read from them.
+SETTLED_MS = 5 * 60_000
+# What a row costs beside its data is a hundredth of this: smaller windows wait for the others of their day.
+SMALL_BYTES = 20_000
+# A day that is larger stays in its windows.
+MAX_DAY_SAMPLES = 2_000_000
+ALL_TIMES = (-(1 << 63), (1 << 63) - 1)
+PACKED, RECENT = "metrics_groupblock", "metrics_recentblock"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,6 +62,14 @@ def compactor_lock() -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
 
 
+@contextmanager
+def _step() -> Iterator[psycopg.Cursor[Any]]:
+    """Open the transaction of one step; what a crash undoes is simply done again, so nobody waits for the disk."""
+    with transaction.atomic(), raw_cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        yield cursor
+
+
 def _head_ids(cursor: psycopg.Cursor[Any]) -> list[int]:
     cursor.execute("SELECT id, samples FROM metrics_headblock ORDER BY id LIMIT %s", [MAX_HEADS])
     rows = cursor.fetchall()
@@ -61,17 +84,15 @@ def _read_heads(cursor: psycopg.Cursor[Any], ids: Sequence[int]) -> Samples:
 
 
 def compact_once() -> Compacted:
-    """Move one portion of head blocks into group blocks, in one transaction; the caller holds the lock."""
+    """Move one portion of head blocks into minute blocks, in one transaction; the caller holds the lock."""
     with raw_cursor() as cursor:
         ids = _head_ids(cursor)
         if not ids:
             return Compacted()
         samples = _read_heads(cursor, ids)
-    days = np.unique(samples.timestamps_ms // DAY_MS).tolist()
-    partitions_ensure({day_of(day * DAY_MS) for day in days})
-    with transaction.atomic(), raw_cursor() as cursor:
-        rows = _encode(samples, _metrics_of_groups(cursor, samples))
-        _write(cursor, rows)
+    with _step() as cursor:
+        rows = _minute_rows(cursor, samples)
+        _write(cursor, RECENT, rows)
         cursor.execute("DELETE FROM metrics_headblock WHERE id = ANY(%s)", [ids])
         if cursor.rowcount != len(ids):
             raise RuntimeError(f"{len(ids)} head blocks were packed but {cursor.rowcount} were there to delete")
@@ -89,37 +110,59 @@ def _metrics_of_groups(cursor: psycopg.Cursor[Any], samples: Samples) -> dict[in
     return {group: metric or 0 for group, metric in cursor}
 
 
-BlockRow = tuple[Any, ...]
+@dataclasses.dataclass(frozen=True, slots=True)
+class BlockRow:
+    """One row of either table of blocks."""
+
+    day: date
+    id: int
+    metric_id: int
+    group_no: int
+    level: int
+    t_min: int
+    t_max: int
+    samples: int
+    data: bytes
 
 
-def _encode(samples: Samples, metrics: dict[int, int]) -> list[BlockRow]:
-    rows = []
-    for group_no, part in group_block.split_groups(samples):
-        for day, daily in _split_days(part):
-            rows.append(_row(day, metrics.get(group_no, 0), group_no, group_block.LEVEL_MINUTES, daily))
-    return rows
+COLUMNS = ", ".join(field.name for field in dataclasses.fields(BlockRow))
 
 
-def _split_days(samples: Samples) -> list[tuple[int, Samples]]:
-    days = samples.timestamps_ms // DAY_MS
-    found = np.unique(days).tolist()
-    if len(found) == 1:
-        return [(found[0], samples)]
-    return [(day, samples.take(days == day)) for day in found]
+def _minute_rows(cursor: psycopg.Cursor[Any], samples: Samples) -> list[BlockRow]:
+    """Return a block for each group and window: none spans two, so that windows are packed one by one."""
+    metrics = _metrics_of_groups(cursor, samples)
+    parts = [
+        (group_no, part)
+        for group_no, all_times in group_block.split_groups(samples)
+        for part in _split_windows(all_times)
+    ]
+    cursor.execute("SELECT nextval('metrics_groupblock_id') FROM generate_series(1, %s)", [len(parts)])
+    ids = [row[0] for row in cursor]
+    return [
+        _row(block_id, metrics.get(group_no, 0), group_no, group_block.LEVEL_MINUTES, part)
+        for block_id, (group_no, part) in zip(ids, parts, strict=True)
+    ]
 
 
-def _row(day: int, metric_id: int, group_no: int, level: int, samples: Samples) -> BlockRow:
-    block, count = group_block.encode(samples)
+def _split_windows(samples: Samples) -> list[Samples]:
+    windows = samples.timestamps_ms // WINDOW_MS
+    found = np.unique(windows).tolist()
+    return [samples] if len(found) == 1 else [samples.take(windows == window) for window in found]
+
+
+def _row(block_id: int, metric_id: int, group_no: int, level: int, samples: Samples) -> BlockRow:
+    block, count = group_block.encode(samples, level=level)
     low, high = int(np.min(samples.timestamps_ms)), int(np.max(samples.timestamps_ms))
-    return (day_of(day * DAY_MS), metric_id, group_no, level, low, high, count, block)
+    return BlockRow(day_of(low), block_id, metric_id, group_no, level, low, high, count, block)
 
 
-def _write(cursor: psycopg.Cursor[Any], rows: Sequence[BlockRow]) -> None:
-    columns = "day, metric_id, group_no, level, t_min, t_max, samples, data"
-    with cursor.copy(f"COPY metrics_groupblock ({columns}) FROM STDIN (FORMAT binary)") as copy:
-        copy.set_types(["date", "int8", "int8", "int2", "int8", "int8", "int4", "bytea"])
+def _write(cursor: psycopg.Cursor[Any], table: str, rows: Sequence[BlockRow]) -> None:
+    with cursor.copy(f"COPY {table} ({COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(["date", "int8", "int8", "int8", "int2", "int8", "int8", "int4", "bytea"])
         for row in rows:
-            copy.write_row(row)
+            copy.write_row(
+                (row.day, row.id, row.metric_id, row.group_no, row.level, row.t_min, row.t_max, row.samples, row.data)
+            )
 
 
 def _touch_series(cursor: psycopg.Cursor[Any], samples: Samples) -> None:
@@ -133,35 +176,99 @@ def _touch_series(cursor: psycopg.Cursor[Any], samples: Samples) -> None:
 
 
 def pack_windows(*, now_ms: int, limit: int = 200) -> int:
-    """Join the minute blocks of closed two-hour windows into one block a group; returns how many were made.
+    """Join the blocks of a group within a closed window into one; returns how many windows were packed.
 
-    However old a window is: backfill makes minute blocks in days that were packed long ago.
+    However old a window is: backfill makes minute blocks in days that were packed long ago. Of an open window the
+    minute blocks are joined once there are many.
     """
-    closed_before = (now_ms - WINDOW_GRACE_MS) // WINDOW_MS * WINDOW_MS
+    closed_before = (now_ms - GRACE_MS) // WINDOW_MS * WINDOW_MS
+    settled_before = now_ms - SETTLED_MS
     with raw_cursor() as cursor:
         cursor.execute(
-            "SELECT day, group_no, t_min / %s AS hours FROM metrics_groupblock WHERE level = %s AND t_max < %s"
-            " AND t_min / %s = t_max / %s GROUP BY day, group_no, hours LIMIT %s",
-            [WINDOW_MS, group_block.LEVEL_MINUTES, closed_before, WINDOW_MS, WINDOW_MS, limit],
+            "SELECT day, group_no, t_min / %s AS hours, max(t_max) < %s FROM metrics_recentblock"
+            " WHERE level = %s AND t_max < %s"
+            " GROUP BY day, group_no, hours HAVING max(t_max) < %s OR count(*) >= %s LIMIT %s",
+            [WINDOW_MS, closed_before, group_block.LEVEL_MINUTES, settled_before, closed_before, MANY_MINUTES, limit],
         )
         windows = cursor.fetchall()
-    for day, group_no, hours in windows:
-        _pack_window(day, group_no, hours)
+    partitions_ensure({day for day, _, _, is_closed in windows if is_closed})
+    for day, group_no, hours, is_closed in windows:
+        with _step() as cursor:
+            end = (hours + 1) * WINDOW_MS if is_closed else settled_before
+            _pack_window(cursor, day, group_no, (hours * WINDOW_MS, end - 1), is_closed=is_closed)
     return len(windows)
 
 
-def _pack_window(day: Any, group_no: int, hours: int) -> None:
-    low, high = hours * WINDOW_MS, (hours + 1) * WINDOW_MS - 1
-    with transaction.atomic(), raw_cursor() as cursor:
+def _pack_window(
+    cursor: psycopg.Cursor[Any], day: date, group_no: int, span: tuple[int, int], *, is_closed: bool
+) -> None:
+    recent = _locked(cursor, RECENT, day, group_no, span)
+    if not is_closed:
+        recent = [block for block in recent if block.level == group_block.LEVEL_MINUTES]
+    packed = _locked(cursor, PACKED, day, group_no, span) if is_closed else []
+    row = _joined([*recent, *packed], group_block.LEVEL_HOURS)
+    _delete(cursor, RECENT, recent)
+    _delete(cursor, PACKED, packed)
+    stays = is_closed and len(row.data) >= SMALL_BYTES
+    _write(cursor, PACKED if stays else RECENT, [row])
+
+
+def _locked(cursor: psycopg.Cursor[Any], table: str, day: date, group_no: int, span: tuple[int, int]) -> list[BlockRow]:
+    cursor.execute(
+        f"SELECT {COLUMNS} FROM {table} WHERE day = %s AND group_no = %s"  # noqa: S608
+        " AND t_min >= %s AND t_max <= %s FOR UPDATE",
+        [day, group_no, *span],
+    )
+    return [BlockRow(*row) for row in cursor]
+
+
+def _joined(blocks: Sequence[BlockRow], level: int) -> BlockRow:
+    ordered = sorted(blocks, key=lambda block: block.id)
+    latest = ordered[-1]
+    parts = [group_block.decode(block.data, group_no=block.group_no) for block in ordered]
+    return _row(latest.id, latest.metric_id, latest.group_no, level, concatenate(parts))
+
+
+def _delete(cursor: psycopg.Cursor[Any], table: str, blocks: Sequence[BlockRow]) -> None:
+    if not blocks:
+        return
+    cursor.execute(
+        f"DELETE FROM {table} WHERE day = %s AND id = ANY(%s)",  # noqa: S608
+        [blocks[0].day, [block.id for block in blocks]],
+    )
+    if cursor.rowcount != len(blocks):
+        raise RuntimeError(f"{len(blocks)} blocks were packed but {cursor.rowcount} were there to delete")
+
+
+def pack_days(*, now_ms: int, limit: int = 200) -> int:
+    """Join the small windows of a group whose day is over into one block of the day; returns how many were made."""
+    today = day_of((now_ms - GRACE_MS) // DAY_MS * DAY_MS)
+    with raw_cursor() as cursor:
         cursor.execute(
-            "SELECT id, metric_id, data FROM metrics_groupblock WHERE day = %s AND group_no = %s"
-            " AND t_min >= %s AND t_max <= %s ORDER BY id FOR UPDATE",
-            [day, group_no, low, high],
+            "SELECT day, group_no FROM metrics_recentblock WHERE day < %s"
+            " GROUP BY day, group_no HAVING min(level) > %s LIMIT %s",
+            [today, group_block.LEVEL_MINUTES, limit],
         )
-        blocks = cursor.fetchall()
-        samples = concatenate([group_block.decode(data, group_no=group_no) for _, _, data in blocks])
-        row = _row(low // DAY_MS, blocks[0][1], group_no, group_block.LEVEL_HOURS, samples)
-        _write(cursor, [row])
-        cursor.execute(
-            "DELETE FROM metrics_groupblock WHERE day = %s AND id = ANY(%s)", [day, [block[0] for block in blocks]]
-        )
+        days = cursor.fetchall()
+    partitions_ensure({day for day, _ in days})
+    for day, group_no in days:
+        with _step() as cursor:
+            _pack_day(cursor, day, group_no)
+    return len(days)
+
+
+def _pack_day(cursor: psycopg.Cursor[Any], day: date, group_no: int) -> None:
+    recent = _locked(cursor, RECENT, day, group_no, ALL_TIMES)
+    cursor.execute(
+        "SELECT coalesce(sum(samples), 0) FROM metrics_groupblock WHERE day = %s AND group_no = %s", [day, group_no]
+    )
+    row = cursor.fetchone()
+    total = sum(block.samples for block in recent) + (int(row[0]) if row else 0)
+    if total > MAX_DAY_SAMPLES:
+        _delete(cursor, RECENT, recent)
+        _write(cursor, PACKED, recent)
+        return
+    packed = _locked(cursor, PACKED, day, group_no, ALL_TIMES)
+    _delete(cursor, RECENT, recent)
+    _delete(cursor, PACKED, packed)
+    _write(cursor, PACKED, [_joined([*recent, *packed], group_block.LEVEL_DAY)])

@@ -24,7 +24,7 @@ class Section(IntEnum):
     SLOTS = 6  # u8 a series: series id modulo 200, ascending (group blocks)
     ROW_OF_SERIES = 7  # u8 a series: which timestamp row is its own
     ROW_LENGTHS = 8  # u32 a row: its number of timestamps
-    PAGED_VALUES = 16  # room for level 2: one pcodec page a series
+    PAGED_VALUES = 16  # values of levels 2 and up: one pcodec chunk in pages of whole series
     ROLLUPS = 17  # room for levels 3 and up: min, max, sum, count, last
     NATIVE_HISTOGRAMS = 18  # which samples are histograms, their lengths, their bytes compressed
     EXEMPLARS = 19  # room

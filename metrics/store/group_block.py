@@ -6,15 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from metrics.store import kernels
+from metrics.promql.types import STALE_NAN
+from metrics.store import kernels, pages
 from metrics.store.columns import (
     Samples,
     decode_histograms,
     decode_ints,
+    decode_stale,
     decode_values,
     encode_histograms,
     encode_ints,
     encode_values,
+    without_stale,
 )
 from metrics.store.container import CorruptBlock, Section, pack, unpack
 
@@ -22,8 +25,13 @@ MAGIC = b"GB"
 SERIES_PER_GROUP = 200
 LEVEL_MINUTES = 1
 LEVEL_HOURS = 2
+LEVEL_DAY = 3
 COMPRESSION = 8
+# Blocks of minutes are packed again within hours.
+COMPRESSION_MINUTES = 4
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 def arrange(samples: Samples, series_count: int) -> tuple[Ints, Samples]:
@@ -52,7 +60,7 @@ def _arrange_histograms(
     return offsets, Samples(ordered.series_ids, ordered.timestamps_ms, samples.values[chosen], histograms[chosen])
 
 
-def encode(samples: Samples) -> tuple[bytes, int]:
+def encode(samples: Samples, *, level: int = LEVEL_HOURS) -> tuple[bytes, int]:
     """Return (block, samples in it) of one group; its samples come in any order, later ones replace earlier ones."""
     slots_all = samples.series_ids % SERIES_PER_GROUP
     offsets, ordered = arrange(dataclasses.replace(samples, series_ids=slots_all), SERIES_PER_GROUP)
@@ -64,34 +72,100 @@ def encode(samples: Samples) -> tuple[bytes, int]:
     rows = kernels.share_rows(offsets, ordered.timestamps_ms, row_of_series, representative)
     chosen = representative[:rows]
     row_times = [ordered.timestamps_ms[offsets[s] : offsets[s + 1]] for s in chosen.tolist()]
+    strength = COMPRESSION_MINUTES if level == LEVEL_MINUTES else COMPRESSION
     sections = [
         (Section.SLOTS, slots.astype(np.uint8).tobytes()),
         (Section.ROW_OF_SERIES, row_of_series.astype(np.uint8).tobytes()),
         (Section.ROW_LENGTHS, np.array([row.size for row in row_times], "<u4").tobytes()),
-        (Section.TIMESTAMPS, encode_ints(np.concatenate(row_times), level=COMPRESSION, consecutive=2)),
-        *encode_values(ordered.values, level=COMPRESSION, delta=True),
+        (Section.TIMESTAMPS, encode_ints(np.concatenate(row_times), level=strength, consecutive=2)),
+        *_value_sections(ordered.values, np.diff(offsets), level=level),
         *encode_histograms(ordered, level=COMPRESSION),
     ]
     return pack(MAGIC, ordered.values.size, sections), int(ordered.values.size)
 
 
-def decode(block: bytes, *, group_no: int) -> Samples:
-    """Return the samples sorted by series and time; raises CorruptBlock."""
+def _value_sections(values: Floats, lengths: Ints, *, level: int) -> list[tuple[Section, bytes]]:
+    if level == LEVEL_MINUTES:
+        return encode_values(values, level=COMPRESSION_MINUTES, delta=True)
+    filled, stale = without_stale(values)
+    return [(Section.PAGED_VALUES, pages.encode(filled, lengths, level=COMPRESSION)), *stale]
+
+
+@dataclasses.dataclass(slots=True)
+class OpenBlock:
+    """A block whose layout is read; values are decoded when asked for, and pages only where they are needed."""
+
+    rows: int
+    slots: Ints
+    row_of_series: Ints
+    row_starts: Ints
+    row_times: Ints
+    # Where the values of each series begin, and at the end how many there are.
+    starts: Ints
+    histograms: npt.NDArray[np.object_] | None
+    nbytes: int
+    t_min_ms: int
+    _sections: dict[int, bytes]
+    _paged: pages.PagedValues | None
+    _stale: Bools | None
+
+    def values(self, wanted: Bools) -> Floats | Ints:
+        """Return the value column; only what belongs to wanted series (by their place in the block) is filled."""
+        if self._paged is None:
+            return decode_values(self._sections, self.rows)
+        column = self._paged.read(self.starts, wanted)
+        if self._stale is not None:
+            column = column.astype(np.float64, copy=False)
+            column[self._stale] = STALE_NAN
+        return column
+
+    def samples(self, group_no: int) -> Samples:
+        """Return all samples, sorted by series and time."""
+        times, series = np.empty(self.rows, np.int64), np.empty(self.rows, np.int64)
+        ids = self.slots + group_no * SERIES_PER_GROUP
+        kernels.spread_rows(self.row_starts, self.row_times, self.row_of_series, times, series, ids)
+        values = self.values(np.ones(self.slots.size, np.bool_)).astype(np.float64, copy=False)
+        return Samples(series, times, values, self.histograms)
+
+
+def opened(block: bytes) -> OpenBlock:
+    """Return a block ready to be read; raises CorruptBlock."""
     rows, sections = unpack(MAGIC, block)
     try:
         slots = np.frombuffer(sections[Section.SLOTS], np.uint8).astype(np.int64)
         row_of_series = np.frombuffer(sections[Section.ROW_OF_SERIES], np.uint8).astype(np.int64)
         row_lengths = np.frombuffer(sections[Section.ROW_LENGTHS], "<u4").astype(np.int64)
-        times = sections[Section.TIMESTAMPS]
-    except KeyError:
+        times = sections.pop(Section.TIMESTAMPS)
+    except (KeyError, ValueError):
         raise CorruptBlock("a group block lacks a section") from None
     _check(rows, slots, row_of_series, row_lengths)
     row_times = decode_ints(times, int(row_lengths.sum()))
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(row_lengths[row_of_series])])
+    paged = sections.pop(Section.PAGED_VALUES, None)
+    histograms = decode_histograms(sections, rows)
     row_starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(row_lengths)])
-    out_times, out_series = np.empty(rows, np.int64), np.empty(rows, np.int64)
-    ids = slots + group_no * SERIES_PER_GROUP
-    kernels.spread_rows(row_starts, row_times, row_of_series, out_times, out_series, ids)
-    return Samples(out_series, out_times, decode_values(sections, rows), decode_histograms(sections, rows))
+    if not bool((row_lengths > 0).all()):
+        raise CorruptBlock("a row of a group block is empty")
+    held = len(block) + row_times.nbytes + 2_048 + (0 if histograms is None else 16 * rows)
+    return OpenBlock(
+        rows=rows,
+        slots=slots,
+        row_of_series=row_of_series,
+        row_starts=row_starts,
+        row_times=row_times,
+        starts=starts,
+        histograms=histograms,
+        nbytes=held,
+        t_min_ms=int(np.min(row_times[row_starts[:-1]])) if row_times.size else 0,
+        _sections=sections,
+        _paged=None if paged is None else pages.opened(paged, slots.size),
+        _stale=None if paged is None else decode_stale(sections, rows),
+    )
+
+
+def decode(block: bytes, *, group_no: int) -> Samples:
+    """Return the samples sorted by series and time; raises CorruptBlock."""
+    return opened(block).samples(group_no)
 
 
 def _check(rows: int, slots: Ints, row_of_series: Ints, row_lengths: Ints) -> None:

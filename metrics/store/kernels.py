@@ -115,6 +115,74 @@ def narrow(ids, times, values, numbers, low, high, place, out_series, out_times,
     return place
 
 
+@nb.njit(nogil=True, cache=True)
+def cut_series(slots, row_of_series, row_starts, row_times, numbers, low, high, newest, counts, first, behind):
+    """Find what each wanted series of a block has within a time range; returns the total, -1 where order is broken.
+
+    `numbers` gives each of the 200 slots its number, -1 to those not wanted. `first` and `behind` get the ends of each
+    series' part as places in `row_times`; `counts` grows by their lengths. `newest` holds the last time taken of each
+    number: where this block does not begin after it, the blocks cannot simply be put one after another.
+    """
+    rows = row_starts.size - 1
+    row_first = np.empty(rows, np.int64)
+    row_behind = np.empty(rows, np.int64)
+    for r in range(rows):
+        begin = row_starts[r]
+        times = row_times[begin : row_starts[r + 1]]
+        row_first[r] = begin + np.searchsorted(times, low)
+        row_behind[r] = begin + np.searchsorted(times, high, side="right")
+    total = np.int64(0)
+    for s in range(slots.size):
+        first[s] = 0
+        behind[s] = 0
+        number = numbers[slots[s]]
+        if number < 0:
+            continue
+        a = row_first[row_of_series[s]]
+        b = row_behind[row_of_series[s]]
+        if b <= a:
+            continue
+        if row_times[a] <= newest[number]:
+            return np.int64(-1)
+        newest[number] = row_times[b - 1]
+        first[s] = a
+        behind[s] = b
+        counts[number] += b - a
+        total += b - a
+    return total
+
+
+@nb.njit(nogil=True, cache=True)
+def place_series(
+    slots, row_of_series, row_starts, row_times, starts, values, numbers, first, behind, cursor, out_times, out_values
+):
+    """Copy the parts that `cut_series` found to where `cursor` says the next sample of each number goes."""
+    for s in range(slots.size):
+        a = first[s]
+        length = behind[s] - a
+        if length <= 0:
+            continue
+        number = numbers[slots[s]]
+        place = cursor[number]
+        value = starts[s] + a - row_starts[row_of_series[s]]
+        for i in range(length):
+            out_times[place + i] = row_times[a + i]
+            out_values[place + i] = values[value + i]
+        cursor[number] = place + length
+
+
+@nb.njit(nogil=True, cache=True)
+def place_runs(offsets, times, values, cursor, out_times, out_values):
+    """Copy run after run (CSR) to where `cursor` says the next sample of each number goes."""
+    for number in range(offsets.size - 1):
+        place = cursor[number]
+        for i in range(offsets[number], offsets[number + 1]):
+            out_times[place] = times[i]
+            out_values[place] = values[i]
+            place += 1
+        cursor[number] = place
+
+
 def warm_up() -> None:
     """Compile every kernel for the types it is called with."""
     ints, floats, offsets = np.zeros(1, np.int64), np.zeros(1), np.zeros(2, np.int64)
@@ -122,3 +190,9 @@ def warm_up() -> None:
     share_rows(np.array([0, 1]), ints, ints.copy(), ints.copy())
     spread_rows(np.array([0, 1]), ints, ints, ints.copy(), ints.copy(), ints)
     narrow(ints, ints, floats, ints, 0, 0, 0, ints.copy(), ints.copy(), floats.copy())
+    cut_series(ints, ints, np.array([0, 1]), ints, ints, 0, 0, ints - 1, ints.copy(), ints.copy(), ints.copy())
+    for values in (ints, floats):
+        place_series(
+            ints, ints, np.array([0, 1]), ints, ints, values, ints, ints, ints + 1, ints.copy(), ints.copy(), floats
+        )
+    place_runs(np.array([0, 1]), ints, floats, ints.copy(), ints.copy(), floats.copy())

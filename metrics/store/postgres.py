@@ -1,22 +1,24 @@
 """The default store: head blocks and group blocks in PostgreSQL, read in one snapshot."""
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from metrics.promql.types import Matcher, QueryError, SeriesColumns
-from metrics.store import group_block, head_block, histogram_column, kernels
+from metrics.store import group_block, head_block, histogram_column
+from metrics.store.assembly import Assembly, HeldBlock
 from metrics.store.block_cache import BlockCache
 from metrics.store.catalogue import Catalogue, Found
-from metrics.store.columns import Samples, no_samples
+from metrics.store.columns import Samples
+from metrics.store.group_block import OpenBlock
+from metrics.store.listing import BlockRef, list_blocks, new_series_came
 from metrics.store.protocol import Period, SelectLimits, TooManySamples
 from metrics.store.raw import raw_cursor
 
@@ -24,21 +26,10 @@ Ints = npt.NDArray[np.int64]
 CACHE_BYTES = 96 << 20
 DEFAULT_LIMITS = SelectLimits()
 FETCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class BlockRef:
-    """Where a block is and how many samples it holds, without its data."""
-
-    key: tuple[str, int, int]
-    day: date | None
-    samples: int
-
-
-def day_of(timestamp_ms: int) -> date:
-    """Return the UTC day a sample is filed under; the far ends of the range meet at the calendar's."""
-    seconds = min(max(timestamp_ms // 1000, -62_135_596_800), 253_402_300_799)
-    return datetime.fromtimestamp(seconds, UTC).date()
+PACKED, RECENT = "metrics_groupblock", "metrics_recentblock"
+BlockKey = tuple[str, int, int, int]
+# (group number, its first place among the wanted ids, the place after its last).
+Span = tuple[int, int, int]
 
 
 def append_samples(cursor: psycopg.Cursor[Any], samples: Samples) -> None:
@@ -75,12 +66,14 @@ class PostgresStore:
         """Start with an empty catalogue and cache."""
         self.catalogue = Catalogue()
         self.limits = limits
-        self._cache = BlockCache(max_bytes=cache_bytes)
+        self._cache: BlockCache[OpenBlock] = BlockCache(max_bytes=cache_bytes)
+        self._head_cache: BlockCache[Samples] = BlockCache(max_bytes=cache_bytes // 3)
 
     def forget(self) -> None:
         """Drop all that was cached, as after a change of database."""
         self.catalogue.clear()
         self._cache.clear()
+        self._head_cache.clear()
         histogram_column.forget_histograms()
 
     def append(self, samples: Samples, *, durable: bool) -> None:
@@ -101,12 +94,39 @@ class PostgresStore:
         if t_max_ms - t_min_ms > self.limits.max_range_ms:
             days = self.limits.max_range_ms // 86_400_000
             raise QueryError(f"the query reaches over more than {days} days of raw samples", kind="execution")
+        reading = self._selected(matchers, t_min_ms, t_max_ms)
+        return self._columns(reading.found, reading.assembly)
+
+    def _selected(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> "_Reading":
+        """Read outside a transaction while that is enough, else in a snapshot of its own.
+
+        One statement tells what there is to read; blocks never change, so those in the cache need no more, and of the
+        others only one that was compacted away meanwhile calls for a snapshot, as do series not heard of yet.
+        """
+        reading = _Reading(matchers, t_min_ms, t_max_ms)
+        if self.catalogue.horizon:
+            try:
+                with raw_cursor() as cursor:
+                    if self._read(cursor, reading) and not reading.has_new_series:
+                        return reading
+            except (OperationalError, InterfaceError):
+                # A connection that broke while it lay idle: the snapshot opens another one.
+                if connection.in_atomic_block:
+                    raise
+                connection.close()
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
-            found = self.catalogue.find(matchers)
-            ids = np.concatenate([part.ids for part in found]) if found else np.empty(0, np.int64)
-            samples = self._read(cursor, ids, t_min_ms, t_max_ms)
-        return self._columns(found, ids, samples)
+            self._read(cursor, reading)
+        return reading
+
+    def refresh(self) -> None:
+        """Learn the series that were committed since the last time."""
+        if self.catalogue.horizon:
+            with raw_cursor() as cursor:
+                if not new_series_came(cursor, self.catalogue.horizon):
+                    return
+        with snapshot(self.limits.timeout_ms) as cursor:
+            self.catalogue.refresh(cursor)
 
     def identified(self, matchers: Sequence[Matcher], period: Period | None = None) -> list[tuple[int, dict[str, str]]]:
         """Return (series id, label set) of the series that match, for what is kept beside samples."""
@@ -131,27 +151,58 @@ class PostgresStore:
 
     def _groups(self, period: Period | None) -> Ints | None:
         """Refresh the catalogue and return the groups with a block that reaches into the period, None for all."""
+        if period is None:
+            self.refresh()
+            return None
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
-            if period is None:
-                return None
-            packed = np.array(_groups_between(cursor, period), np.int64)
-            heads = self._blocks(cursor, _list_heads(cursor, period.start_ms, period.end_ms))
+            listing = list_blocks(cursor, self.catalogue.horizon, None, period.start_ms, period.end_ms)
+            packed = np.array([ref.key[2] for ref in listing.groups], np.int64)
+            heads = self._heads(cursor, listing.heads)
             parts = [np.unique(block.series_ids // group_block.SERIES_PER_GROUP) for block in heads]
             return np.unique(np.concatenate([packed, *parts]))
 
-    def _read(self, cursor: psycopg.Cursor[Any], ids: Ints, t_min_ms: int, t_max_ms: int) -> Samples:
-        """Return the samples of these series, numbered by their place in `ids`, oldest block first."""
-        if not ids.size or t_min_ms > t_max_ms:
-            return no_samples()
-        heads = _list_heads(cursor, t_min_ms, t_max_ms)
-        groups = _list_groups(cursor, ids, t_min_ms, t_max_ms)
-        self._check_size(ids, groups)
-        gathered = _Gathered(_numbering(ids), t_min_ms, t_max_ms)
-        for block in self._blocks(cursor, groups + heads):
-            if gathered.add(block) > self.limits.max_samples:
-                raise TooManySamples(f"the query reads more than {self.limits.max_samples} samples")
-        return gathered.samples()
+    def _read(self, cursor: psycopg.Cursor[Any], reading: "_Reading") -> bool:
+        """Read the samples of matching series; False where a block was gone."""
+        # The horizon first: what another thread learns in between is new to this reading.
+        horizon = self.catalogue.horizon
+        reading.found = self.catalogue.find(reading.matchers)
+        ids = np.concatenate([part.ids for part in reading.found] or [np.empty(0, np.int64)])
+        reading.assembly, reading.has_new_series = None, False
+        if not ids.size or reading.t_min_ms > reading.t_max_ms:
+            reading.has_new_series = new_series_came(cursor, horizon)
+            return True
+        numbers = np.unique(ids // group_block.SERIES_PER_GROUP).tolist()
+        listing = list_blocks(cursor, horizon, numbers, reading.t_min_ms, reading.t_max_ms)
+        reading.has_new_series = listing.has_new_series
+        self._check_size(ids, listing.groups)
+        assembly = Assembly(np.sort(ids), reading.t_min_ms, reading.t_max_ms, self.limits.max_samples, self._deadline())
+        reading.assembly = assembly
+        heads = self._heads(cursor, listing.heads)
+        assembly.take_heads(heads)
+        return len(heads) == len(listing.heads) and self._assemble(cursor, assembly, listing.groups)
+
+    def _deadline(self) -> Callable[[], bool]:
+        ends_at_seconds = time.monotonic() + self.limits.timeout_ms / 1000
+        return lambda: time.monotonic() > ends_at_seconds
+
+    def _assemble(self, cursor: psycopg.Cursor[Any], assembly: Assembly, refs: Sequence[BlockRef]) -> bool:
+        """Read the blocks of group after group into the columns; False where one was gone."""
+        of_group: dict[int, list[BlockRef]] = {}
+        for ref in refs:
+            of_group.setdefault(ref.key[2], []).append(ref)
+        numbers, begins = np.unique(assembly.ids // group_block.SERIES_PER_GROUP, return_index=True)
+        ends = [*begins[1:].tolist(), assembly.ids.size]
+        spans = list(zip(numbers.tolist(), begins.tolist(), ends, strict=True))
+        for portion in _portions(spans, of_group):
+            wanted = [ref for group, _, _ in portion for ref in of_group.get(group, ())]
+            held = self._opened(cursor, wanted)
+            if len(held) != len(wanted):
+                return False
+            for group, begin, end in portion:
+                blocks = [HeldBlock(ref.key[1], held[ref.key]) for ref in of_group.get(group, ())]
+                assembly.take_group(begin, end, blocks)
+        return True
 
     def _check_size(self, ids: Ints, groups: Sequence[BlockRef]) -> None:
         _, members = np.unique(ids // group_block.SERIES_PER_GROUP, return_counts=True)
@@ -160,123 +211,87 @@ class PostgresStore:
         if estimate > self.limits.max_samples:
             raise TooManySamples(f"the query reads about {estimate} samples, at most {self.limits.max_samples}")
 
-    def _blocks(self, cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> Iterator[Samples]:
-        for start in range(0, len(refs), FETCH):
-            slice_ = refs[start : start + FETCH]
-            cached = {ref.key: self._cache.get(ref.key) for ref in slice_}
-            missing = [ref for ref in slice_ if cached[ref.key] is None]
-            for key, fetched in _fetch(cursor, missing):
-                cached[key] = fetched
-                self._cache.put(key, fetched)
-            for ref in slice_:
-                block = cached[ref.key]
-                if block is not None:
-                    yield block
+    def _heads(self, cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> list[Samples]:
+        """Return the head blocks that are still there, in the order asked for."""
+        held = {ref.key: self._head_cache.get(ref.key) for ref in refs}
+        missing = [ref.key[1] for ref in refs if held[ref.key] is None]
+        for start in range(0, len(missing), FETCH):
+            cursor.execute(
+                "SELECT id, samples, data FROM metrics_headblock WHERE id = ANY(%s)", [missing[start : start + FETCH]]
+            )
+            for block_id, samples, data in cursor:
+                key = ("head", block_id, 0, samples)
+                held[key] = decoded = head_block.decode(data)
+                self._head_cache.put(key, decoded)
+        return [block for ref in refs if (block := held[ref.key]) is not None]
 
-    def _columns(self, found: Sequence[Found], ids: Ints, samples: Samples) -> SeriesColumns:
-        offsets, ordered = group_block.arrange(samples, ids.size)
+    def _opened(self, cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> dict[BlockKey, OpenBlock]:
+        """Return those of the blocks that are still there."""
+        held = {ref.key: block for ref in refs if (block := self._cache.get(ref.key)) is not None}
+        missing = [ref for ref in refs if ref.key not in held]
+        wanted = {ref.key for ref in missing}
+        for key, data in _fetch(cursor, missing):
+            if key in wanted:
+                held[key] = group_block.opened(data)
+                self._cache.put(key, held[key])
+        return held
+
+    def _columns(self, found: Sequence[Found], assembly: Assembly | None) -> SeriesColumns:
+        if assembly is None:
+            return SeriesColumns([], np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0))
+        ids = np.concatenate([part.ids for part in found])
+        counts = np.concatenate(assembly.counts)
+        order = np.argsort(ids, kind="stable")
         labels = [labels for part in found for labels in self.catalogue.labels_of(part)]
-        filled = np.flatnonzero(np.diff(offsets))
-        if filled.size != ids.size:
-            labels = [labels[index] for index in filled.tolist()]
-            offsets = np.concatenate([offsets[filled], offsets[-1:]])
-        histograms = histogram_column.histograms_of(ordered.histograms)
-        return SeriesColumns(labels, offsets, ordered.timestamps_ms, ordered.values, histograms)
-
-
-def _numbering(ids: Ints) -> Ints:
-    numbers = np.full(int(np.max(ids)) + 1, -1, np.int64)
-    numbers[ids] = np.arange(ids.size)
-    return numbers
-
-
-class _Gathered:
-    """The wanted samples of one block after another, in columns that double when they are full."""
-
-    def __init__(self, numbers: Ints, t_min_ms: int, t_max_ms: int) -> None:
-        self._wanted = (numbers, t_min_ms, t_max_ms)
-        self._columns = no_samples()
-        self._size = 0
-        # (first place, column) of each block that had histograms among what was wanted.
-        self._histograms: list[tuple[int, npt.NDArray[np.object_]]] = []
-
-    def add(self, block: Samples) -> int:
-        """Take what is wanted of a block; returns the number of samples so far."""
-        room = self._columns.values.size
-        if room < self._size + block.values.size:
-            self._grow(max(2 * room, self._size + block.values.size))
-        out, first = self._columns, self._size
-        # Histograms follow the numbers of their rows, which travel in the place of the values.
-        values = block.values if block.histograms is None else np.arange(block.values.size, dtype=np.float64)
-        self._size = kernels.narrow(
-            block.series_ids, block.timestamps_ms, values, *self._wanted,
-            first, out.series_ids, out.timestamps_ms, out.values,
-        )  # fmt: skip
-        if block.histograms is not None and self._size > first:
-            rows = out.values[first : self._size].astype(np.int64)
-            out.values[first : self._size] = block.values[rows]
-            self._histograms.append((first, block.histograms[rows]))
-        return self._size
-
-    def samples(self) -> Samples:
-        taken = self._columns.take(slice(0, self._size))
-        if not self._histograms:
-            return taken
-        column = histogram_column.no_histograms(self._size)
-        for first, part in self._histograms:
-            column[first : first + part.size] = part
-        return dataclasses.replace(taken, histograms=column)
-
-    def _grow(self, room: int) -> None:
-        old = self._columns.take(slice(0, self._size))
-        self._columns = Samples(np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64))
-        for new, part in zip(
-            (self._columns.series_ids, self._columns.timestamps_ms, self._columns.values),
-            (old.series_ids, old.timestamps_ms, old.values),
-            strict=True,
-        ):
-            new[: self._size] = part
-
-
-def _list_heads(cursor: psycopg.Cursor[Any], t_min_ms: int, t_max_ms: int) -> list[BlockRef]:
-    cursor.execute(
-        "SELECT id, samples FROM metrics_headblock WHERE t_max >= %s AND t_min <= %s ORDER BY id", [t_min_ms, t_max_ms]
-    )
-    return [BlockRef(("head", row[0], 0), None, row[1]) for row in cursor]
-
-
-def _list_groups(cursor: psycopg.Cursor[Any], ids: Ints, t_min_ms: int, t_max_ms: int) -> list[BlockRef]:
-    groups = np.unique(ids // group_block.SERIES_PER_GROUP).tolist()
-    cursor.execute(
-        "SELECT day, id, group_no, samples FROM metrics_groupblock WHERE group_no = ANY(%s) AND day BETWEEN %s AND %s"
-        " AND t_max >= %s AND t_min <= %s ORDER BY id",
-        [groups, day_of(t_min_ms), day_of(t_max_ms), t_min_ms, t_max_ms],
-    )
-    return [BlockRef(("group", row[1], row[2]), row[0], row[3]) for row in cursor]
-
-
-def _groups_between(cursor: psycopg.Cursor[Any], period: Period) -> list[int]:
-    cursor.execute(
-        "SELECT DISTINCT group_no FROM metrics_groupblock WHERE day BETWEEN %s AND %s AND t_max >= %s AND t_min <= %s",
-        [day_of(period.start_ms), day_of(period.end_ms), period.start_ms, period.end_ms],
-    )
-    return [row[0] for row in cursor]
-
-
-def _fetch(cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> Iterator[tuple[tuple[str, int, int], Samples]]:
-    heads = [ref.key[1] for ref in refs if ref.day is None]
-    if heads:
-        cursor.execute("SELECT id, data FROM metrics_headblock WHERE id = ANY(%s)", [heads])
-        for block_id, data in cursor:
-            yield ("head", block_id, 0), head_block.decode(data)
-    groups = [ref for ref in refs if ref.day is not None]
-    if groups:
-        cursor.execute(
-            "SELECT id, group_no, data FROM metrics_groupblock WHERE day = ANY(%s) AND id = ANY(%s)",
-            [sorted({ref.day for ref in groups if ref.day}), [ref.key[1] for ref in groups]],
+        filled = np.flatnonzero(counts)
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[filled])])
+        size = assembly.size
+        return SeriesColumns(
+            [labels[row] for row in order[filled].tolist()],
+            offsets,
+            assembly.times[:size],
+            assembly.values[:size],
+            histogram_column.histograms_of(assembly.histograms()),
         )
-        for block_id, group_no, data in cursor:
-            yield ("group", block_id, group_no), group_block.decode(data, group_no=group_no)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What one selection asks for and what was found."""
+
+    matchers: Sequence[Matcher]
+    t_min_ms: int
+    t_max_ms: int
+    found: list[Found] = field(default_factory=list)
+    # None where there is nothing to read.
+    assembly: Assembly | None = None
+    has_new_series: bool = False
+
+
+def _portions(spans: Sequence[Span], of_group: dict[int, list[BlockRef]]) -> Iterator[list[Span]]:
+    """Cut the groups into portions of about as many blocks as are fetched at once."""
+    portion: list[Span] = []
+    blocks = 0
+    for span in spans:
+        portion.append(span)
+        blocks += len(of_group.get(span[0], ()))
+        if blocks >= FETCH:
+            yield portion
+            portion, blocks = [], 0
+    if portion:
+        yield portion
+
+
+def _fetch(cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> Iterator[tuple[BlockKey, bytes]]:
+    for table in (RECENT, PACKED):
+        here = [ref for ref in refs if ref.is_recent == (table == RECENT)]
+        if here:
+            cursor.execute(
+                f"SELECT id, group_no, samples, data FROM {table} WHERE day = ANY(%s) AND id = ANY(%s)",  # noqa: S608
+                [sorted({ref.day for ref in here if ref.day}), [ref.key[1] for ref in here]],
+            )
+            for block_id, group_no, samples, data in cursor:
+                yield ("group", block_id, group_no, samples), data
 
 
 STORE = PostgresStore()

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from metrics.models import GroupBlock, HeadBlock
+from metrics.models import HeadBlock, RecentBlock
 from metrics.store.partitions import partitions_existing
 from tests.metrics.senders import push, snappy, write_request
 
@@ -19,5 +19,5 @@ def test_one_pass_packs_the_head_and_makes_the_coming_days(client: Client, token
     call_command("compact", "--once", stdout=out)
     assert out.getvalue() == "1 head blocks, 1 samples -> 1 group blocks\n"
     assert HeadBlock.objects.count() == 0
-    assert GroupBlock.objects.get().samples == 1
+    assert RecentBlock.objects.get().samples == 1
     assert len(partitions_existing()) == 5

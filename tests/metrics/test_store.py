@@ -7,12 +7,13 @@ import pytest
 from django.db import connection, transaction
 
 from metrics.domain import fingerprint, series_labels
-from metrics.models import GroupBlock, HeadBlock, Metric, Series
+from metrics.models import GroupBlock, HeadBlock, Metric, RecentBlock, Series
 from metrics.promql.types import STALE_NAN, Matcher, QueryError
 from metrics.store import compaction
 from metrics.store.columns import Samples
+from metrics.store.listing import day_of
 from metrics.store.partitions import partitions_drop_before, partitions_ensure, partitions_existing
-from metrics.store.postgres import PostgresStore, day_of
+from metrics.store.postgres import PostgresStore
 from metrics.store.protocol import SelectLimits
 from metrics.store.series import series_create
 
@@ -183,6 +184,10 @@ def test_samples_of_two_days_go_to_two_partitions():
     append(store, [(one, T0, 1.0), (one, T0 - 86_400_000, 2.0)])
     before = read(store, low=T0 - 2 * 86_400_000)
     assert compaction.compact_once().group_blocks == 2
+    assert compaction.pack_windows(now_ms=T0 + 86_400_000) == 2
+    assert GroupBlock.objects.count() == 0
+    assert compaction.pack_days(now_ms=T0 + 2 * 86_400_000) == 2
+    assert RecentBlock.objects.count() == 0
     assert {day_of(T0), day_of(T0 - 86_400_000)} <= set(partitions_existing())
     assert read(store, low=T0 - 2 * 86_400_000) == before
 
@@ -256,5 +261,7 @@ def test_old_backfill_is_packed_too():
         compaction.compact_once()
     before = read(store, low=old, high=old + 10**6)
     assert compaction.pack_windows(now_ms=T0) == 1
-    assert GroupBlock.objects.get().level == 2
+    assert RecentBlock.objects.get().level == 2
+    assert compaction.pack_days(now_ms=T0) == 1
+    assert GroupBlock.objects.get().level == 3
     assert read(PostgresStore(), low=old, high=old + 10**6) == before

@@ -1,0 +1,85 @@
+"""A compactor killed with SIGKILL at any point of any step: nothing is lost, nothing is there twice."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+import pytest
+from django.db import connection
+
+from metrics.models import GroupBlock, HeadBlock, RecentBlock
+from metrics.store import compaction
+from metrics.store.columns import Samples
+from metrics.store.postgres import PostgresStore
+from tests.metrics.killed_compactor import POINTS
+from tests.metrics.test_store import make_series, read
+
+T0 = int(datetime(2026, 11, 21, 4, 0, tzinfo=UTC).timestamp() * 1000)
+LATER = T0 + 3 * 86_400_000
+
+
+def die_in(step: str, point: str) -> None:
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    address = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
+    environment = {
+        **os.environ,
+        "DATABASE_URL": address,
+        "ROLE": "compactor",
+        "DJANGO_SETTINGS_MODULE": "aivillage_console.settings",
+    }
+    command = [sys.executable, "-m", "tests.metrics.killed_compactor", step, point, str(LATER)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+
+
+def counts() -> tuple[int, int, int]:
+    return HeadBlock.objects.count(), RecentBlock.objects.count(), GroupBlock.objects.count()
+
+
+def samples_kept() -> int:
+    return sum(sum(model.objects.values_list("samples", flat=True)) for model in (HeadBlock, RecentBlock, GroupBlock))
+
+
+def fill() -> list[tuple]:
+    ids = make_series(*({"__name__": "m", "i": f"{i:03d}"} for i in range(230)))
+    store = PostgresStore()
+    for minute in range(4):
+        times = T0 + np.repeat(np.arange(3), len(ids)) * 15_000 + minute * 3_000_000
+        values = np.arange(times.size) * 1.5 + minute
+        store.append(Samples(np.tile(np.array(ids), 3), times, values), durable=True)
+    return read(PostgresStore(), low=T0, high=LATER)
+
+
+@pytest.fixture
+def _no_blocks(transactional_db: None) -> Iterator[None]:
+    # The partitioned table is not Django's to empty after a test that commits.
+    GroupBlock.objects.all().delete()
+    yield
+    GroupBlock.objects.all().delete()
+
+
+@pytest.mark.usefixtures("_no_blocks")
+@pytest.mark.django_db(transaction=True)
+def test_every_step_survives_its_death_at_every_point():
+    expected = fill()
+    steps = {
+        "compact_once": compaction.compact_once,
+        "pack_windows": lambda: compaction.pack_windows(now_ms=LATER),
+        "pack_days": lambda: compaction.pack_days(now_ms=LATER),
+    }
+    for step, finish in steps.items():
+        before = counts()
+        for point in POINTS[:-1]:
+            die_in(step, point)
+            assert counts() == before, (step, point)
+            assert read(PostgresStore(), low=T0, high=LATER) == expected, (step, point)
+        die_in(step, POINTS[-1])
+        assert read(PostgresStore(), low=T0, high=LATER) == expected, step
+        finish()
+        assert read(PostgresStore(), low=T0, high=LATER) == expected, step
+        assert samples_kept() == 4 * 3 * 230
+    assert counts() == (0, 0, 2)
