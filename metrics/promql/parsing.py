@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from metrics.promql.nodes import Binary, Node, children
 from metrics.promql.syntax import describing, printing
@@ -45,7 +46,7 @@ def format_query(query: str, *, experimental: bool = True) -> str:
     return printing.pretty(parse(query, experimental=experimental).tree)
 
 
-def tree_of(plan: Plan) -> dict[str, object]:
+def tree_of(plan: Plan) -> dict[str, Any]:
     """Return the query's tree as JSON values, in the shape of Prometheus' /api/v1/parse_query."""
     return describing.described(plan.tree)
 
