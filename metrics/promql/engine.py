@@ -8,6 +8,7 @@ import numpy as np
 from metrics.native_histograms.arithmetic import multiplied
 from metrics.promql.aggregations.reduce import aggregate
 from metrics.promql.binary import combine
+from metrics.promql.enrichment import enriched
 from metrics.promql.frames import Frame
 from metrics.promql.functions import absence, call
 from metrics.promql.labels import NAME, merged, names_dropped
@@ -149,6 +150,9 @@ class _Evaluation:
         if node.name == "timestamp" and isinstance(node.arguments[0], Selector):
             vector = self.reader.instant(node.arguments[0], grid, sampled_at=True)
             return vector.with_values(vector.values, drops_name=True)
+        if node.name == "info":
+            base = self.of(node.arguments[0], grid)
+            return enriched(node, base, self.reader, grid) if isinstance(base, VectorValue) else base
         arguments = [self.of(argument, grid) for argument in node.arguments]
         if node.name in RANGE_FUNCTIONS:
             return self._over_range(node, grid, arguments)
