@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from aivillage_console.accounts.admin import ReadOnlyAdmin
-from metrics.models import IngestBatch, Metric, RejectedRequest, Series
+from metrics.models import IngestBatch, Metric, PushGroup, RejectedRequest, Series
 
 
 @admin.register(Metric)
@@ -19,6 +19,14 @@ class SeriesAdmin(ReadOnlyAdmin):
 
     ordering = ("-id",)
     list_per_page = 50
+
+
+@admin.register(PushGroup)
+class PushGroupAdmin(ReadOnlyAdmin):
+    """Pushed groups and when they were pushed."""
+
+    list_display = ("__str__", "source", "pushed_at", "failed_at")
+    list_select_related = ("source",)
 
 
 admin.site.register(IngestBatch, ReadOnlyAdmin)

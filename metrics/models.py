@@ -3,6 +3,7 @@
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
@@ -164,6 +165,56 @@ class Exemplar(models.Model):
 
     def __str__(self) -> str:
         return f"exemplar of series {self.series_id} at {self.at_ms}"
+
+
+class DeltaTotal(models.Model):
+    """What the deltas of one series add up to: those who send them keep no sum, so the console does, once for all."""
+
+    series_id = models.BigIntegerField(primary_key=True)
+    last_ms = models.BigIntegerField(default=0)
+    value = models.FloatField(default=0.0)
+    histogram = models.BinaryField(null=True)
+    updated_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"total of series {self.series_id}"
+
+
+class PushGroup(models.Model):
+    """A group of metrics that was pushed, named by its labels; its samples are repeated until it is deleted."""
+
+    id = models.BigAutoField(primary_key=True)
+    key = models.BinaryField(max_length=16, unique=True)
+    labels = models.JSONField()
+    source = models.ForeignKey("accounts.Source", on_delete=models.CASCADE, related_name="+")
+    pushed_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in sorted(self.labels.items()))
+
+
+class PushFamily(models.Model):
+    """One metric family of a pushed group: its series and their present values."""
+
+    id = models.BigAutoField(primary_key=True)
+    group = models.ForeignKey(PushGroup, on_delete=models.CASCADE, related_name="families")
+    name = models.TextField(db_index=True)
+    type = models.CharField(max_length=16)
+    series_ids = ArrayField(models.BigIntegerField())
+    values = ArrayField(models.FloatField())
+    histograms = ArrayField(models.BinaryField(null=True), null=True)
+
+    class Meta:
+        """A name is in a group once."""
+
+        verbose_name_plural = "push families"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["group", "name"], name="metrics_push_family_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class RejectedRequest(models.Model):

@@ -11,6 +11,8 @@ from django.db import transaction
 
 from aivillage_console.accounts.models import Source
 from metrics.domain import Rejection
+from metrics.ingest.deltas import totals_forget
+from metrics.ingest.push_groups import groups_repeat
 from metrics.ingest.refusals import rejection_record
 from metrics.ingest.rows import MetricRow, write_rows
 from metrics.models import IngestBatch
@@ -39,6 +41,11 @@ def refused_request_keep(
     rejection_record(door=door, status=status, reason=reason, source_id=source_id, ip=ip, excerpt=excerpt, at=now)
 
 
+def pushed_groups_repeat() -> int:
+    """Write the samples of pushed groups again, so that a query finds them until they are deleted."""
+    return groups_repeat()
+
+
 def partitions_prepare(*, now: datetime) -> None:
     """Make the partitions of the coming days."""
     today = now.date()
@@ -49,6 +56,7 @@ def retention_apply(*, now: datetime) -> int:
     """Drop days beyond the retention and batches beyond their week; returns the number of days dropped."""
     dropped = partitions.partitions_drop_before(now.date() - timedelta(days=settings.CONFIG.retention_days))
     IngestBatch.objects.filter(received_at__lt=now - BATCH_KEPT).delete()
+    totals_forget(now=now)
     return len(dropped)
 
 

@@ -113,3 +113,10 @@ def lone_surrogates_spoiled(body: bytes) -> bytes:
     As an escape, half a character fails whoever reads past it, so one row would take the whole batch with it.
     """
     return _ESCAPE.sub(lambda found: b"\xff" if found["lone"] else found[0], body)
+
+
+def lone_surrogates_replaced(body: bytes) -> bytes:
+    """Return JSON whose escapes of half a character are escapes of the replacement character."""
+    return (
+        _ESCAPE.sub(lambda found: b"\\ufffd" if found["lone"] else found[0], body) if b"\\ud" in body.lower() else body
+    )

@@ -85,10 +85,24 @@ for path in ("/security/allowed/add/", "/security/allowed/<uuid:entry_id>/remove
     EXPECTED[("POST", path)] = ("00011", set())
 for path in ("/setup/token/", "/setup/demo/"):
     EXPECTED[("POST", path)] = ("00001", set())
-for path in ("query", "query_range", "labels", "label/<str:name>/values", "series", "metadata", "status/buildinfo"):
+for path in (
+    "query", "query_range", "query_exemplars", "format_query", "parse_query", "labels", "label/<str:name>/values",
+    "series", "metadata", "targets", "targets/metadata", "scrape_pools", "alertmanagers", "notifications", "features",
+    "rules", "alerts", "status/buildinfo", "status/runtimeinfo", "status/config", "status/tsdb", "status/walreplay",
+):  # fmt: skip
     EXPECTED[("GET", f"/api/v1/{path}")] = QUERY
+EXPECTED[("GET", "/federate")] = QUERY
+EXPECTED[("POST", "/api/v1/read")] = QUERY
+EXPECTED[("POST", "/api/v1/admin/tsdb/<slug:verb>")] = QUERY
+# Grafana asks here whether there is a ruler API; nothing is behind it.
+EXPECTED[("GET", "/api/v1/rules/<path:rest>")] = PUBLIC
 EXPECTED[("GET", "/api/v1/status/<path:rest>")] = PUBLIC
 EXPECTED[("POST", "/api/v1/write")] = ("00000", {"ingest:metrics"})
+for path in ("/v1/metrics", "/api/v1/otlp/v1/metrics"):
+    EXPECTED[("POST", path)] = ("00000", {"ingest:metrics"})
+for verb in ("PUT", "POST", "DELETE"):
+    EXPECTED[(verb, "/metrics/job/<path:path>")] = ("00000", {"ingest:metrics"})
+    EXPECTED[(verb, "/metrics/job@base64/<path:path>")] = ("00000", {"ingest:metrics"})
 EXPECTED[("POST", "/api/v1/ingest/<slug:kind>")] = ("00000", {"ingest:metrics"})
 for path in ("/-/healthy", "/-/ready"):
     EXPECTED[("GET", path)] = PUBLIC

@@ -1,4 +1,4 @@
-"""`manage.py compact`: the one writer of group blocks, with partitions and retention."""
+"""`manage.py compact`: the one writer of group blocks, with partitions, retention and pushed groups."""
 
 import argparse
 import signal
@@ -6,6 +6,7 @@ import threading
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection
 
@@ -60,12 +61,16 @@ class Command(BaseCommand):
 
     def _hold(self) -> None:
         with compactor_lock() as held:
-            compacted_at = cared_at = None
+            compacted_at = cared_at = repeated_at = None
+            repeat = timedelta(seconds=settings.CONFIG.push_repeat_seconds)
             while held and not self.stopping.is_set():
                 now = clock.now()
                 if cared_at is None or now - cared_at >= CARE_EVERY:
                     self._care(now)
                     cared_at = now
+                if repeated_at is None or now - repeated_at >= repeat:
+                    services.pushed_groups_repeat()
+                    repeated_at = now
                 if compacted_at is None or now - compacted_at >= EVERY or self._backlog():
                     services.compaction_run(now=now)
                     compacted_at = now

@@ -1,0 +1,1 @@
+"""OTLP metrics: from OpenTelemetry's messages to Prometheus' series."""
