@@ -52,7 +52,7 @@ def offset(cursor: Cursor) -> Span:
 
 
 def _after_parenthesis(cursor: Cursor) -> Duration:
-    # `offset (5m) + 1m` goes on as a duration; what can be none is an operator of the query.
+    # `offset (5m) + 1m` goes on as a duration; before what can be none the sign is an operator of the query.
     language = LANGUAGE._replace(precedences={}) if _leads_elsewhere(cursor) else LANGUAGE
     return infix(cursor, language)
 
@@ -64,7 +64,14 @@ def _leads_elsewhere(cursor: Cursor) -> bool:
         depth += (name == "(") - (name == ")")
         ahead += 1
         if depth == 0 or not name:
-            return cursor.peek(ahead) in PRECEDENCES and cursor.peek(ahead + 1) not in STARTS
+            return cursor.peek(ahead) in PRECEDENCES and not _begins_duration(cursor, ahead + 1)
+
+
+def _begins_duration(cursor: Cursor, ahead: int) -> bool:
+    while cursor.peek(ahead) in {"(", "+", "-"}:
+        ahead += 1
+    name = cursor.peek(ahead)
+    return name == "number" or (name in IN_DURATIONS and cursor.peek(ahead + 1) == "(")
 
 
 def _duration(cursor: Cursor, context: str, wanted: str) -> Duration:

@@ -181,7 +181,7 @@ def _smoothed(cursor: Cursor, expr: Expr) -> Expr:
         raise cursor.fail(start, f"{name} modifier is not supported for subqueries")
     selector = expr.selector if isinstance(expr, MatrixSelector) else expr
     if not isinstance(selector, VectorSelector):
-        raise cursor.fail(start, f"{name} modifier not implemented")
+        raise cursor.fail(start, f"{name} modifier must follow an instant or range vector selector")
     if selector.smoothing not in {"", name}:
         raise cursor.fail(start, "anchored and smoothed modifiers cannot be used together")
     smooth = replace(selector, smoothing="anchored" if name == "anchored" else "smoothed")

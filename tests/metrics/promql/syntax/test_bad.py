@@ -186,7 +186,7 @@ BAD = [
     ("a anchored smoothed", "anchored and smoothed modifiers cannot be used together"),
     ("a[5m] smoothed anchored", "cannot be used together"),
     ("a[5m:] anchored", "anchored modifier is not supported for subqueries"),
-    ("1 smoothed", "smoothed modifier not implemented"),
+    ("1 smoothed", "smoothed modifier must follow an instant or range vector selector"),
     ("a[5m / 0]", "division by zero"),
     ("a[5m % 0]", "modulo by zero"),
     ("a[step]", 'in duration expression, expected "("'),

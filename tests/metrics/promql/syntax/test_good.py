@@ -369,6 +369,8 @@ def test_arithmetic_in_an_offset(query: str, offset_ms: int) -> None:
         ("a offset step() + 1", "(a + 1)"),
         ("a offset (1h) > 5", "(a > 5)"),
         ("a offset (1h) + b", "(a + b)"),
+        ("a offset (1h) - (step * 2)", "(a - (step * 2))"),
+        ("a offset (1h) - -(b)", "(a - -b)"),
         ("a offset -(1h) - 5", "(a - 5)"),
     ],
 )
