@@ -142,6 +142,12 @@ class Config:
     )
     web_threads: int = setting("Blocking threads of the web process.", default=4)
 
+    # Scraping
+    scrape_files_dir: str = setting(
+        "Directory below which scrape configurations may name files (discovery, certificates, passwords); empty: none.",
+        default="",
+    )
+
     # Security
     brute_force_threshold: int = setting(
         "Failed tries within 300 s that are remarkable; fewer make every count weigh more.", default=5, unit="tries"

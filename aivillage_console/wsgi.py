@@ -1,8 +1,9 @@
-"""WSGI entry: pages and API through the full middleware, ingest past nearly all of it.
+"""WSGI entry: pages and API through the full middleware, ingest and queries with a token past nearly all of it.
 
 Every middleware costs an ingest request about as much as storing its rows, so the doors that machines push to are
 switched to a handler with an empty middleware list before the normal one is reached. Those doors are tokens or
-signatures only: no session, no cookie, no page.
+signatures only: no session, no cookie, no page. Prometheus' API is switched where the request carries a token; a
+person's browser, which carries a session, asks it through the middleware.
 """
 
 import os
@@ -19,6 +20,10 @@ from aivillage_console.embedded import end_with_parent
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
 
 INGEST_PATHS = ("/api/v1/ingest/", "/api/v1/write", "/metrics/job/", "/hooks/")
+QUERY_PATHS = (
+    "/api/v1/query", "/api/v1/label", "/api/v1/series", "/api/v1/metadata", "/api/v1/status/", "/api/v1/targets",
+    "/api/v1/rules", "/api/v1/alerts", "/api/v1/read", "/api/v1/format_query", "/api/v1/parse_query", "/federate",
+)  # fmt: skip
 
 
 class IngestHandler(WSGIHandler):
@@ -38,8 +43,9 @@ def build() -> Any:
     ingest = IngestHandler()
 
     def switch(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        handler = ingest if environ["PATH_INFO"].startswith(INGEST_PATHS) else pages
-        return handler(environ, start_response)
+        path = environ["PATH_INFO"]
+        short = path.startswith(INGEST_PATHS) or (path.startswith(QUERY_PATHS) and "HTTP_AUTHORIZATION" in environ)
+        return (ingest if short else pages)(environ, start_response)
 
     return switch
 

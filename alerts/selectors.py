@@ -19,6 +19,8 @@ from alerts.models import (
     Notification,
     Policy,
     Rule,
+    RuleGroup,
+    RuleState,
 )
 
 PAGE = 50
@@ -177,6 +179,15 @@ def versions(topics: Sequence[str]) -> dict[str, int]:
     """Return the newest change of each alert topic (`alert:<id>`), for a page that missed a ring."""
     ids = [int(topic.removeprefix("alert:")) for topic in topics if topic.removeprefix("alert:").isdigit()]
     return {f"alert:{pk}": version for pk, version in Alert.objects.filter(pk__in=ids).values_list("pk", "version")}
+
+
+def rule_groups_with_states(viewer: Any, *, most_states: int = 20_000) -> QuerySet[RuleGroup]:
+    """Return the groups that are switched on with their rules and where each label set stands, in order."""
+    del viewer
+    newest = RuleState.objects.order_by("-pk").values("pk")[:most_states]
+    states = Prefetch("states", RuleState.objects.filter(pk__in=newest).order_by("pk"))
+    rules = Prefetch("rules", Rule.objects.order_by("position", "name").prefetch_related(states))
+    return RuleGroup.objects.filter(enabled=True).order_by("name").prefetch_related(rules)
 
 
 def acknowledged_late(*, now: datetime, target_seconds: int = 300) -> QuerySet[Alert]:

@@ -5,15 +5,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from django.conf import settings
 from django.db import connection
 
 from metrics.models import MetadataEntry, RejectedRequest, Series
 from metrics.promql.engine import evaluate
-from metrics.promql.types import Limits, Matcher, QueryError, QueryResult
+from metrics.promql.questions import selectors_of
+from metrics.promql.types import (
+    STALE_NAN_BITS,
+    Limits,
+    Matcher,
+    QueryError,
+    QueryResult,
+    SeriesColumns,
+    SeriesSource,
+)
+from metrics.store import statistics
+from metrics.store.exemplars import MAX_SELECTED, Exemplar, exemplars_select
 from metrics.store.postgres import STORE
 from metrics.store.protocol import Period
 
@@ -42,6 +55,32 @@ def _deadline(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
+@dataclass(slots=True)
+class QueryWork:
+    """What a query cost; filled while it runs."""
+
+    samples: int = 0
+    peak_samples: int = 0
+    queue_seconds: float = 0.0
+    reading_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+
+
+class _Counted:
+    """A source that notes what is read from it."""
+
+    def __init__(self, source: SeriesSource, work: QueryWork) -> None:
+        self._source, self._work = source, work
+
+    def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
+        begun = time.perf_counter()
+        columns = self._source.select(matchers, t_min_ms, t_max_ms)
+        self._work.reading_seconds += time.perf_counter() - begun
+        self._work.samples += columns.values.size
+        self._work.peak_samples = max(self._work.peak_samples, columns.values.size)
+        return columns
+
+
 def instant_query(
     query: str,
     *,
@@ -51,6 +90,7 @@ def instant_query(
     limits: Limits | None = None,
     lookback_ms: int = 300_000,
     timeout_seconds: float = QUERY_SECONDS,
+    work: QueryWork | None = None,
 ) -> QueryResult:
     """Answer a query at one moment; raises QueryError."""
     return range_query(
@@ -63,6 +103,7 @@ def instant_query(
         limits=limits,
         lookback_ms=lookback_ms,
         timeout_seconds=timeout_seconds,
+        work=work,
     )
 
 
@@ -77,21 +118,46 @@ def range_query(
     limits: Limits | None = None,
     lookback_ms: int = 300_000,
     timeout_seconds: float = QUERY_SECONDS,
+    work: QueryWork | None = None,
 ) -> QueryResult:
     """Answer a query on a grid, both ends included; raises QueryError."""
     seconds = min(timeout_seconds, QUERY_SECONDS)
+    asked_at = time.perf_counter()
     with _slot():
-        return evaluate(
+        begun_at = time.perf_counter()
+        result = evaluate(
             query,
             start_ms=start_ms,
             end_ms=end_ms,
             step_ms=step_ms,
-            source=STORE,
+            source=STORE if work is None else _Counted(STORE, work),
             lookback_ms=lookback_ms,
             limits=limits or Limits(),
             deadline=_deadline(seconds),
             enforced_matchers=enforced_matchers,
+            experimental=settings.CONFIG.promql_experimental,
         )
+    if work is not None:
+        work.queue_seconds = begun_at - asked_at
+        work.evaluation_seconds = time.perf_counter() - begun_at
+    return result
+
+
+def exemplars_of(
+    query: str, *, start_ms: int, end_ms: int, viewer: object = None
+) -> list[tuple[dict[str, str], list[Exemplar]]]:
+    """Return the exemplars of every series a query selects, by series and time; raises QueryError."""
+    labels = {pk: labels for matchers in selectors_of(query) for pk, labels in STORE.identified(matchers)}
+    found: dict[int, list[Exemplar]] = {}
+    for row in exemplars_select(list(labels), start_ms, end_ms, MAX_SELECTED) if labels else ():
+        found.setdefault(row.series_id, []).append(row)
+    return [(labels[pk], rows) for pk, rows in found.items()]
+
+
+def store_statistics(*, limit: int, viewer: object = None) -> statistics.StoreStatistics:
+    """Return where the series are, the largest parts of each kind first."""
+    STORE.refresh()
+    return statistics.store_statistics(STORE.catalogue, limit=limit)
 
 
 def series_matching(
@@ -144,6 +210,82 @@ def metadata(*, metric: str = "", limit: int = 0, viewer: object = None) -> dict
     return {row.family: [{"type": row.type, "help": row.help, "unit": row.unit}] for row in rows}
 
 
+def latest_samples(
+    matcher_sets: Sequence[Sequence[Matcher]], *, at_ms: int, lookback_ms: int, viewer: object = None
+) -> SeriesColumns:
+    """Return the newest sample within the look-back of every series that any of the matcher sets takes, each once.
+
+    Series whose newest sample says that they ended are left out.
+    """
+    labels: list[dict[str, str]] = []
+    seen: set[tuple[tuple[str, str], ...]] = set()
+    parts: list[tuple[SeriesColumns, list[int]]] = []
+    with _slot():
+        for matchers in matcher_sets:
+            columns = STORE.select(matchers, at_ms - lookback_ms, at_ms)
+            rows = []
+            for index, found in enumerate(columns.labels):
+                last = int(columns.offsets[index + 1]) - 1
+                key = tuple(sorted(found.items()))
+                if key not in seen and columns.values[last : last + 1].view(np.uint64)[0] != STALE_NAN_BITS:
+                    seen.add(key)
+                    labels.append(found)
+                    rows.append(last)
+            parts.append((columns, rows))
+    return _joined(labels, parts)
+
+
+def _joined(labels: list[dict[str, str]], parts: list[tuple[SeriesColumns, list[int]]]) -> SeriesColumns:
+    histograms: list[object] = []
+    for columns, rows in parts:
+        histograms += [None] * len(rows) if columns.histograms is None else columns.histograms[rows].tolist()
+    column = np.empty(len(histograms), np.object_)
+    column[:] = histograms
+    return SeriesColumns(
+        labels,
+        np.arange(len(labels) + 1, dtype=np.int64),
+        np.concatenate([np.empty(0, np.int64), *(columns.timestamps_ms[rows] for columns, rows in parts)]),
+        np.concatenate([np.empty(0), *(columns.values[rows] for columns, rows in parts)]),
+        column,
+    )
+
+
+def samples_between(matchers: Sequence[Matcher], *, start_ms: int, end_ms: int, viewer: object = None) -> SeriesColumns:
+    """Return the samples of matching series, both ends included, as they are stored."""
+    with _slot():
+        return STORE.select(matchers, start_ms, end_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetShown:
+    """One target as it is listed: what was discovered, what it became, and how its last scrape went."""
+
+    scrape_pool: str
+    discovered_labels: dict[str, str]
+    labels: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+    health: str = "unknown"
+    last_error: str = ""
+    last_scrape_at: datetime | None = None
+    last_scrape_seconds: float = 0.0
+    scrape_interval: str = ""
+    scrape_timeout: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetsState:
+    """All targets: those that are scraped, those that relabelling dropped and their number by pool."""
+
+    active: list[TargetShown] = field(default_factory=list)
+    dropped: list[TargetShown] = field(default_factory=list)
+    dropped_counts: dict[str, int] = field(default_factory=dict)
+
+
+def targets_state(viewer: object = None) -> TargetsState:
+    """Return what is scraped."""
+    return TargetsState()
+
+
 @dataclass(frozen=True, slots=True)
 class IngestStatus:
     """How ingest is doing, for the Overview and Setup pages."""
@@ -164,7 +306,8 @@ SELECT (SELECT count(*) FROM metrics_headblock),
                 (SELECT max(t_max) FROM metrics_recentblock),
                 (SELECT max(t_max) FROM metrics_groupblock WHERE day >= %(today)s - 1)),
        (SELECT coalesce(sum(samples), 0) FROM metrics_headblock WHERE t_max > %(since)s)
-       + (SELECT coalesce(sum(samples), 0) FROM metrics_recentblock WHERE t_max > %(since)s AND t_min > %(since)s - 60000)
+       + (SELECT coalesce(sum(samples), 0) FROM metrics_recentblock WHERE t_max > %(since)s
+          AND t_min > %(since)s - 60000)
 """
 RATE_WINDOW_SECONDS = 120
 

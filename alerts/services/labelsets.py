@@ -10,12 +10,12 @@ from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
 
 from aivillage_console.lib import clock
-from aivillage_console.lib.templating import Values, render
 from alerts.engine import rules as engine
 from alerts.engine.episodes import Seen
 from alerts.engine.states import RuleStateName
 from alerts.models import Rule, RuleState
 from alerts.pipeline import Observation
+from alerts.rules.texts import annotations_of
 from alerts.services.answers import NO_DATA, Answer, Held, Presence
 from alerts.services.decide import BATCH, observe
 
@@ -54,9 +54,7 @@ def observed(
 ) -> Observation:
     """Return an observation of a label set; what the row says comes before what its rule says."""
     severity = held.severity if held else rule.severity
-    texts = {"description": rule.description, **rule.annotations}
-    known = Values(state.labels, state.last_value, {"rule": rule.name, "severity": severity})
-    annotations = {key: render(text, known) for key, text in texts.items() if text}
+    annotations = annotations_of(rule, state.labels, state.last_value, severity)
     return Observation(
         name=rule.name, labels=state.labels, seen=seen, severity=severity, value=state.last_value,
         annotations={**annotations, **(held.annotations if held else {})}, threshold=threshold,

@@ -1,80 +1,91 @@
-"""Query results as Prometheus' JSON: numbers become strings by splitting orjson's output, not one by one."""
+"""Query results as Prometheus' JSON: the numbers of a whole answer are written at once, not one by one."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from metrics.promql.annotations import cut_to_most
-from metrics.promql.types import QueryResult
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-
-def value_texts(values: Floats) -> list[bytes]:
-    """Return each value as Prometheus writes it: shortest decimal, +Inf, -Inf, NaN."""
-    if not values.size:
-        return []
-    texts = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-    texts = [text[:-2] if text.endswith(b".0") else text for text in texts]
-    for index in np.flatnonzero(~np.isfinite(values)).tolist():
-        value = values[index]
-        texts[index] = b"NaN" if np.isnan(value) else b"+Inf" if value > 0 else b"-Inf"
-    return texts
+from metrics.promql.types import Histograms, QueryResult
+from metrics.wire.answers.histograms import histogram_json
+from metrics.wire.answers.numbers import Bools, Ints, point_texts, time_texts, value_texts
 
 
-def time_texts(timestamps_ms: Ints) -> list[bytes]:
-    """Return each time in seconds, without trailing zeros."""
-    if not timestamps_ms.size:
-        return []
-    texts = orjson.dumps((timestamps_ms / 1000.0).tolist())[1:-1].split(b",")
-    return [text[:-2] if text.endswith(b".0") else text for text in texts]
+def _series(labels: dict[str, str], points: bytes, histograms: bytes) -> bytes:
+    values = b',"values":[' + points + b"]" if points or not histograms else b""
+    more = b',"histograms":[' + histograms + b"]" if histograms else b""
+    return b'{"metric":' + orjson.dumps(labels) + values + more + b"}"
 
 
-def _points(times: list[bytes], values: list[bytes]) -> bytes:
-    return b",".join([b"[" + time + b',"' + value + b'"]' for time, value in zip(times, values, strict=True)])
+def _histogram_points(times_ms: Ints, column: Histograms) -> bytes:
+    chosen = [place for place, histogram in enumerate(column) if histogram is not None]
+    times = time_texts(times_ms[chosen]) if chosen else []
+    points = [
+        b"[" + time + b"," + histogram_json(column[place]) + b"]" for time, place in zip(times, chosen, strict=True)
+    ]
+    return b",".join(points)
 
 
-def _matrix(result: QueryResult) -> Iterator[bytes]:
-    times = time_texts(result.timestamps_ms)
-    for index, labels in enumerate(result.labels):
-        present = result.present[index]
-        if not bool(present.any()):
-            continue
-        chosen = times if bool(present.all()) else [times[step] for step in np.flatnonzero(present).tolist()]
-        points = _points(chosen, value_texts(result.values[index][present]))
-        yield b'{"metric":' + orjson.dumps(labels) + b',"values":[' + points + b"]}"
+def _numbers_of(present: Bools, histograms: Histograms | None) -> Bools:
+    if histograms is None:
+        return present
+    return present & np.equal(histograms, None).astype(np.bool_)
 
 
-def _ranges(result: QueryResult) -> Iterator[bytes]:
+def _matrix(result: QueryResult, rows: Sequence[int]) -> Iterator[bytes]:
+    if not rows:
+        return
+    everything = len(rows) == len(result.labels)
+    present = result.present if everything else result.present[list(rows)]
+    values = result.values if everything else result.values[list(rows)]
+    histograms = None if result.histograms is None else result.histograms[list(rows)]
+    texts = point_texts(result.timestamps_ms, values, _numbers_of(present, histograms))
+    for place, (row, points) in enumerate(zip(rows, texts, strict=True)):
+        shown = b""
+        if histograms is not None:
+            cells = np.where(present[place], histograms[place], None)
+            shown = _histogram_points(result.timestamps_ms, cells)
+        yield _series(result.labels[row], points, shown)
+
+
+def _ranges(result: QueryResult, limit: int) -> Iterator[bytes]:
     columns = result.range_vector
     if columns is None:
         return
-    for index, labels in enumerate(columns.labels):
+    for index, labels in enumerate(columns.labels[:limit] if limit else columns.labels):
         part = slice(int(columns.offsets[index]), int(columns.offsets[index + 1]))
-        points = _points(time_texts(columns.timestamps_ms[part]), value_texts(columns.values[part]))
-        yield b'{"metric":' + orjson.dumps(labels) + b',"values":[' + points + b"]}"
+        times, values = columns.timestamps_ms[part], columns.values[part]
+        column = None if columns.histograms is None else columns.histograms[part]
+        numbers = _numbers_of(np.ones(values.size, np.bool_), column)
+        points = point_texts(times, values[None, :], numbers[None, :])[0]
+        yield _series(labels, points, b"" if column is None else _histogram_points(times, column))
 
 
-def _vector(result: QueryResult) -> Iterator[bytes]:
+def _vector(result: QueryResult, rows: Sequence[int]) -> Iterator[bytes]:
     time = time_texts(result.timestamps_ms[:1])[0]
-    present = result.present[:, 0] if result.labels else np.empty(0, np.bool_)
-    values = value_texts(result.values[:, 0] if result.labels else np.empty(0, np.float64))
-    for index in np.flatnonzero(present).tolist():
-        point = b"[" + time + b',"' + values[index] + b'"]'
-        yield b'{"metric":' + orjson.dumps(result.labels[index]) + b',"value":' + point + b"}"
+    values = value_texts(result.values[list(rows), 0])
+    for text, row in zip(values, rows, strict=True):
+        histogram = None if result.histograms is None else result.histograms[row, 0]
+        if histogram is None:
+            point = b',"value":[' + time + b',"' + text + b'"]'
+        else:
+            point = b',"histogram":[' + time + b"," + histogram_json(histogram) + b"]"
+        yield b'{"metric":' + orjson.dumps(result.labels[row]) + point + b"}"
 
 
 def _scalar(result: QueryResult) -> bytes:
     return b"[" + time_texts(result.timestamps_ms[:1])[0] + b',"' + value_texts(result.values[0, :1])[0] + b'"]'
 
 
-def _joined(items: Iterator[bytes], limit: int) -> tuple[bytes, bool]:
-    kept = list(items)
-    cut = bool(limit) and len(kept) > limit
-    return b"[" + b",".join(kept[:limit] if cut else kept) + b"]", cut
+def _listed(result: QueryResult, kind: str, limit: int) -> tuple[bytes, bool]:
+    """Return the series of an answer, at most `limit` of them, and whether there were more."""
+    if result.range_vector is not None:
+        total, items = len(result.range_vector.labels), _ranges(result, limit)
+    else:
+        rows = np.flatnonzero(result.present.any(axis=1)).tolist() if result.labels else []
+        total = len(rows)
+        items = (_vector if kind == "vector" else _matrix)(result, rows[:limit] if limit else rows)
+    return b"[" + b",".join(items) + b"]", bool(limit) and total > limit
 
 
 def query_data(result: QueryResult, *, instant: bool, limit: int) -> tuple[bytes, bool]:
@@ -86,16 +97,14 @@ def query_data(result: QueryResult, *, instant: bool, limit: int) -> tuple[bytes
         body = b"[" + time + b"," + orjson.dumps(result.string_value or "") + b"]"
     elif kind == "scalar":
         body = _scalar(result)
-    elif kind == "vector":
-        body, cut = _joined(_vector(result), limit)
     else:
-        body, cut = _joined(_ranges(result) if result.range_vector is not None else _matrix(result), limit)
+        body, cut = _listed(result, kind, limit)
     return b'{"resultType":"' + kind.encode() + b'","result":' + body + b"}", cut
 
 
-def envelope(data: bytes, warnings: list[str], infos: Sequence[str] = ()) -> bytes:
+def envelope(data: bytes, warnings: Sequence[str], infos: Sequence[str] = ()) -> bytes:
     """Return a successful answer."""
-    more = b',"warnings":' + orjson.dumps(cut_to_most(warnings, "warning")) if warnings else b""
+    more = b',"warnings":' + orjson.dumps(cut_to_most(list(warnings), "warning")) if warnings else b""
     if infos:
         more += b',"infos":' + orjson.dumps(cut_to_most(list(infos), "info"))
     return b'{"status":"success","data":' + data + more + b"}"

@@ -11,6 +11,8 @@ from tests.permissions.routes import callable_path, methods, routes
 
 ROLES = ["anonymous", *Role.values]
 ROUTES = list(routes())
+# Answers 500 "admin APIs disabled", as a Prometheus does that was not given the flag.
+SWITCHED_OFF = "/api/v1/admin/tsdb/"
 
 
 def _expected(caller: str, row: tuple[str, set[str]]) -> bool:
@@ -22,7 +24,7 @@ def _expected(caller: str, row: tuple[str, set[str]]) -> bool:
 
 def _let_in(client: Client, method: str, path: str) -> bool:
     answer = client.generic(method, path, data="{}", content_type="application/json")
-    assert answer.status_code < 500, (method, path, answer.status_code)
+    assert answer.status_code < 500 or path.startswith(SWITCHED_OFF), (method, path, answer.status_code)
     to_sign_in = answer.status_code == 302 and answer.headers["Location"].startswith("/sign-in/?next=")
     return answer.status_code not in (401, 403) and not to_sign_in
 

@@ -74,6 +74,11 @@ def _message_class() -> Any:
 _FAMILY = _message_class()
 
 
+def new_family() -> Any:
+    """Return an empty family, for those who write pages."""
+    return _FAMILY()
+
+
 def families(data: bytes) -> Iterator[Any]:
     """Yield the families of a body; raises ExpositionError."""
     place, end = 0, len(data)

@@ -1,0 +1,68 @@
+"""The rules of this app as Prometheus' API lists them."""
+
+from datetime import datetime
+
+from alerts import selectors
+from alerts.engine.states import RuleStateName
+from alerts.engine.threshold import BadThreshold
+from alerts.models import Rule, RuleState
+from alerts.models.rules import RuleHealth
+from alerts.rules.queries import compiled
+from alerts.rules.texts import annotations_of
+from metrics.registry import RuleAlert, RuleGroupShown, RuleShown
+
+FILE = "console"
+HEALTH = {RuleHealth.OK: "ok", RuleHealth.UNKNOWN: "err", RuleHealth.NEVER: "unknown"}
+
+
+def _kept_since(state: RuleState) -> datetime | None:
+    return state.last_true_at if state.state == RuleStateName.KEEP_FIRING else None
+
+
+def _alert(rule: Rule, state: RuleState) -> RuleAlert:
+    return RuleAlert(
+        labels={"alertname": rule.name, "severity": rule.severity, **rule.labels, **state.labels},
+        annotations=annotations_of(rule, state.labels, state.last_value, rule.severity),
+        state="pending" if state.fired_at is None else "firing",
+        active_at=state.active_at,
+        value=state.last_value or 0.0,
+        keeps_firing_since=_kept_since(state),
+    )
+
+
+def _query(rule: Rule) -> str:
+    if rule.kind not in ("promql", "threshold"):
+        return f"{rule.kind}()"
+    try:
+        return compiled(rule).query
+    except BadThreshold:
+        return ""
+
+
+def _rule(rule: Rule) -> RuleShown:
+    return RuleShown(
+        name=rule.name,
+        query=_query(rule),
+        labels={"severity": rule.severity, **rule.labels},
+        annotations=rule.annotations,
+        alerts=[_alert(rule, state) for state in rule.states.all()],
+        health=HEALTH.get(RuleHealth(rule.health), "unknown"),
+        last_error=rule.last_error,
+        last_evaluated_at=rule.last_evaluated_at,
+        for_seconds=rule.for_seconds,
+        keep_firing_for_seconds=rule.keep_firing_for_seconds,
+    )
+
+
+def groups_shown(viewer: object) -> list[RuleGroupShown]:
+    """Return every group that is switched on, with its rules and what they found."""
+    return [
+        RuleGroupShown(
+            name=group.name,
+            file=FILE,
+            interval_seconds=group.interval_seconds,
+            last_evaluated_at=group.last_evaluated_at,
+            rules=[_rule(rule) for rule in group.rules.all() if rule.enabled],
+        )
+        for group in selectors.rule_groups_with_states(viewer)
+    ]

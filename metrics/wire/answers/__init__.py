@@ -1,0 +1,1 @@
+"""Answers of Prometheus' HTTP API as bytes: numbers, points, histograms."""
