@@ -1,8 +1,9 @@
 """A fast sender of Prometheus remote write: requests are built by overwriting times and values in one template."""
 
 import socket
+import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cramjam
@@ -59,6 +60,18 @@ def bodies(series: Sequence[Labels], columns: npt.NDArray[np.float64], times: Se
         for step, time_ms in enumerate(times)
         for template, part in zip(templates, slices, strict=True)
     ]
+
+
+def history(series: Iterable[tuple[Labels, Sequence[tuple[int, float]]]]) -> bytes:
+    """Return the request that sends these samples."""
+    parts = []
+    for labels, samples in series:
+        pairs = [
+            _field(1, _field(1, name.encode()) + _field(2, text.encode())) for name, text in sorted(labels.items())
+        ]
+        points = [_field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(at)) for at, value in samples]
+        parts.append(_field(1, b"".join(pairs + points)))
+    return bytes(cramjam.snappy.compress_raw(b"".join(parts)))
 
 
 @dataclass(frozen=True, slots=True)
