@@ -107,12 +107,8 @@ def quantile(q: float, histogram: Histogram) -> tuple[float, NanNote]:
     if count < rank:
         return (math.nan, NanNote.UNKNOWN) if has_nan else (bucket.upper, NanNote.NONE)
     within = rank - (count - bucket.count) if forwards else count - rank
-    note = NanNote.NONE
-    if has_nan:
-        # As Prometheus answers it: the rank within its own bucket, but read in the last bucket there is.
-        rest = buckets[place + 1 :]
-        bucket = rest[-1] if rest else bucket
-        note = NanNote.SKEWED if count + sum(one.count for one in rest) < histogram.count else NanNote.NONE
+    counted = count + sum(rest.count for rest in buckets[place + 1 :])
+    note = NanNote.SKEWED if has_nan and counted < histogram.count else NanNote.NONE
     return _interpolated(bucket, divided(within, bucket.count), custom=histogram.is_custom), note
 
 

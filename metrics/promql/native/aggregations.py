@@ -1,26 +1,45 @@
 """Aggregations of vectors in which there are histograms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from metrics.native_histograms.arithmetic import IncompatibleSchemas
+from metrics.native_histograms.dense import dense
 from metrics.native_histograms.model import Histogram
 from metrics.native_histograms.sums import Mean, Sum, collide
-from metrics.promql.aggregations.grouping import Groups
 from metrics.promql.frames import Frame
 from metrics.promql.labels import NAME
 from metrics.promql.native.cells import histogram_cells, histograms_of, no_histograms, numbers_of, places
-from metrics.promql.native.notes import AGGREGATION, Speaker, ignored_in
+from metrics.promql.native.notes import AGGREGATION, Speaker, hints_collide, ignored_in
 from metrics.promql.nodes import Aggregate, Place, place_of
 from metrics.promql.operands import VectorValue
-from metrics.promql.types import Bools
+from metrics.promql.types import Bools, Ints
 
 OverNumbers: TypeAlias = Callable[[VectorValue], VectorValue]
 GATHERED: dict[str, type[Sum] | type[Mean]] = {"sum": Sum, "avg": Mean}
+# From so many histograms on a matrix is faster than one after the other.
+MANY = 4
 MIXED = "encountered a mix of histograms and floats for aggregation"
+
+
+class Groups(Protocol):
+    """Which group a series belongs to, as `aggregations.grouping` has it."""
+
+    of: Ints
+    labels: list[dict[str, str]]
+
+    @property
+    def starts(self) -> Ints:
+        """Return where each group begins in `members`."""
+        ...
+
+    @property
+    def members(self) -> Ints:
+        """Return the series of all groups, group after group."""
+        ...
 
 
 @dataclass(slots=True)
@@ -48,7 +67,13 @@ def gathered(frame: Frame[Aggregate], vector: VectorValue, groups: Groups, over_
     held = histogram_cells(vector)
     out = no_histograms(plain.present.shape)
     dropped = np.zeros(plain.present.shape, dtype=np.bool_)
-    cells = _cells(frame, vector, groups, held)
+    asked = vector.present & _beside_histograms(groups, held)
+    for group, step, members in _large(groups, held, asked):
+        result = _at_once(frame, vector, members, step)
+        if result is not None:
+            out[group, step] = result
+            asked[members, step] = False
+    cells = _cells(frame, vector, groups, asked)
     for (group, step), cell in cells.items():
         dropped[group, step] = True
         out[group, step] = _result(frame, cell)
@@ -56,13 +81,45 @@ def gathered(frame: Frame[Aggregate], vector: VectorValue, groups: Groups, over_
     return VectorValue(plain.labels, plain.values, present, plain.drops_name, out)
 
 
-def _cells(frame: Frame[Aggregate], vector: VectorValue, groups: Groups, held: Bools) -> dict[tuple[int, int], Cell]:
+def _beside_histograms(groups: Groups, held: Bools) -> Bools:
+    """Tell which cells are in a group that has a histogram at that step."""
+    with_any = np.zeros((len(groups.labels), held.shape[1]), dtype=np.bool_)
+    np.logical_or.at(with_any, groups.of, held)
+    result: Bools = with_any[groups.of]
+    return result
+
+
+def _large(groups: Groups, held: Bools, asked: Bools) -> Iterator[tuple[int, int, Ints]]:
+    """Yield (group, step, series) of large groups of histograms alone."""
+    members, starts = groups.members, groups.starts.tolist()
+    for group in range(len(groups.labels)):
+        rows = members[starts[group] : starts[group + 1]]
+        if rows.size >= MANY:
+            native, all_of = held[rows], asked[rows]
+            alone = (native == all_of).all(axis=0) & (native.sum(axis=0) >= MANY)
+            for step in np.flatnonzero(alone).tolist():
+                yield group, step, rows[native[:, step]]
+
+
+def _at_once(frame: Frame[Aggregate], vector: VectorValue, members: Ints, step: int) -> Histogram | None:
+    """Add up histograms of one shape column by column; None where they differ."""
+    points = histograms_of(vector)[members, step].tolist()
+    together = dense(points)
+    if together is None:
+        return None
+    numbers, hint = together.total()
+    if frame.node.op == "avg":
+        numbers = [number / len(points) for number in numbers]
+    if collide(set(together.hints)):
+        frame.notes.warn(hints_collide(AGGREGATION), place_of(frame.node.expr))
+    return together.histogram(numbers, hint)
+
+
+def _cells(frame: Frame[Aggregate], vector: VectorValue, groups: Groups, asked: Bools) -> dict[tuple[int, int], Cell]:
     histograms = histograms_of(vector)
     cells: dict[tuple[int, int], Cell] = {}
     of = groups.of.tolist()
-    with_any = np.zeros((len(groups.labels), held.shape[1]), dtype=np.bool_)
-    np.logical_or.at(with_any, groups.of, held)
-    for row, step in places(vector.present & with_any[groups.of]):
+    for row, step in places(asked):
         cell = cells.setdefault((of[row], step), Cell())
         if not cell.incompatible:
             _take(frame, cell, histograms[row, step], vector.labels[row].get(NAME, ""))
@@ -99,7 +156,5 @@ def _result(frame: Frame[Aggregate], cell: Cell) -> Histogram | None:
     if cell.incompatible or cell.gathering is None:
         return None
     if collide(cell.gathering.hints):
-        speaker = Speaker(frame.notes, place, "")
-        speaker.hints_collide(AGGREGATION)
-        speaker.speak()
+        frame.notes.warn(hints_collide(AGGREGATION), place)
     return cell.gathering.result(compact=True)

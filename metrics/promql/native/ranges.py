@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -9,10 +10,14 @@ import numpy as np
 from metrics.native_histograms.arithmetic import IncompatibleSchemas
 from metrics.native_histograms.equality import equal
 from metrics.native_histograms.model import Histogram
+from metrics.native_histograms.resets import is_reset
 from metrics.native_histograms.sums import Gathering, Mean, Sum, collide
+from metrics.promql.annotations import Annotations
 from metrics.promql.frames import Frame, argument_place
 from metrics.promql.labels import NAME
 from metrics.promql.native.cells import filled, no_histograms, places
+from metrics.promql.native.dense_rates import rates_at_once
+from metrics.promql.native.extending import at_instant, extended
 from metrics.promql.native.notes import AGGREGATION, Speaker
 from metrics.promql.native.rates import Edges, Run, extrapolated, instantaneous
 from metrics.promql.native.windows import (
@@ -22,14 +27,16 @@ from metrics.promql.native.windows import (
     resets_before,
     starts_of_series,
 )
-from metrics.promql.nodes import Call
+from metrics.promql.nodes import Call, Place
 from metrics.promql.operands import RangeValue, VectorValue
 from metrics.promql.types import Bools, Histograms, Ints, SeriesColumns
-from metrics.promql.windows.bounds import windows_over
+from metrics.promql.windows.bounds import Windows, wide_windows, windows_over
 
 # Evaluates the function over windows of numbers and returns every series, those without an answer too.
 OverNumbers: TypeAlias = Callable[[RangeValue], VectorValue]
 OfWindow: TypeAlias = Callable[["Mixed", int, int, Speaker], Histogram | None]
+# Answers some windows of one series.
+OfSeries: TypeAlias = Callable[["Mixed", int, list[int], Speaker], list[Histogram | None]]
 
 EITHER = frozenset(
     {"count_over_time", "present_over_time", "absent_over_time", "ts_of_first_over_time", "ts_of_last_over_time"}
@@ -72,9 +79,19 @@ class Mixed:
 def _mixed(frame: Frame[Call], ranged: RangeValue) -> Mixed:
     columns = ranged.columns
     histograms = no_histograms(columns.values.shape) if columns.histograms is None else columns.histograms
-    windows = windows_over(columns, ranged.ends_ms, ranged.range_ms)
+    windows = windows_of(ranged)
+    lo = windows.lo
+    if ranged.smoothing and frame.node.name in STEPS:
+        # A change is counted from the last sample before the window on.
+        inside = windows_over(columns, ranged.ends_ms, ranged.range_ms)
+        lo = np.maximum(inside.lo - 1, windows.lo)
     base = columns.offsets[:-1, None]
-    return Mixed(frame, ranged, columns, histograms, base + windows.lo[windows.row], base + windows.hi[windows.row])
+    return Mixed(frame, ranged, columns, histograms, base + lo[windows.row], base + windows.hi[windows.row])
+
+
+def windows_of(ranged: RangeValue) -> Windows:
+    """Return the windows, wider ones where the selector asks for it."""
+    return wide_windows(ranged) if ranged.smoothing else windows_over(ranged.columns, ranged.ends_ms, ranged.range_ms)
 
 
 def over_histograms(frame: Frame[Call], ranged: RangeValue, over_numbers: OverNumbers) -> VectorValue:
@@ -91,12 +108,12 @@ def over_histograms(frame: Frame[Call], ranged: RangeValue, over_numbers: OverNu
         return _last_two(everything, over_numbers)
     numbers, native = only_numbers(ranged), _mixed(frame, only_histograms(ranged))
     plain = over_numbers(numbers)
-    windows = windows_over(numbers.columns, numbers.ends_ms, numbers.range_ms)
+    windows = windows_of(numbers)
     both = (windows.counts > 0) & (native.counts > 0)
     if name in SUMS:
-        return _beside(plain, both, native, _gathered(SUMS[name]))
+        return _beside(plain, both, native, _one_by_one(_gathered(SUMS[name])))
     if name in EXTRAPOLATED:
-        return _beside(plain, both, native, _extrapolated(native, EXTRAPOLATED[name]))
+        return _beside(plain, both, native, _extrapolated(EXTRAPOLATED[name]))
     _tell_ignored(native, both)
     return plain
 
@@ -108,13 +125,13 @@ def _tell_ignored(native: Mixed, both: Bools) -> None:
         speaker.speak()
 
 
-def _beside(plain: VectorValue, both: Bools, native: Mixed, of_window: OfWindow) -> VectorValue:
+def _beside(plain: VectorValue, both: Bools, native: Mixed, of_series: OfSeries) -> VectorValue:
     """Put histograms beside numbers; a window with both has no answer."""
     out = no_histograms(native.shape)
     for row, steps in _rows((native.counts > 0) & ~both):
         speaker = native.speaker(row)
-        for step in steps:
-            out[row, step] = of_window(native, row, step, speaker)
+        for step, answer in zip(steps, of_series(native, row, steps, speaker), strict=True):
+            out[row, step] = answer
         speaker.speak()
     for row in np.flatnonzero(both.any(axis=1)).tolist():
         speaker = native.speaker(row)
@@ -127,6 +144,10 @@ def _beside(plain: VectorValue, both: Bools, native: Mixed, of_window: OfWindow)
 def _rows(mask: Bools) -> Iterator[tuple[int, list[int]]]:
     for row in np.flatnonzero(mask.any(axis=1)).tolist():
         yield row, np.flatnonzero(mask[row]).tolist()
+
+
+def _one_by_one(of_window: OfWindow) -> OfSeries:
+    return lambda native, row, steps, speaker: [of_window(native, row, step, speaker) for step in steps]
 
 
 def _gathered(kind: type[Sum] | type[Mean]) -> OfWindow:
@@ -148,18 +169,41 @@ def _gathered(kind: type[Sum] | type[Mean]) -> OfWindow:
     return of_window
 
 
-def _extrapolated(native: Mixed, how: tuple[bool, bool]) -> OfWindow:
+def _extrapolated(how: tuple[bool, bool]) -> OfSeries:
     counter, per_second = how
-    resets = resets_before(native.columns, native.histograms) if counter else np.zeros(native.columns.values.size, bool)
 
-    def of_window(native: Mixed, row: int, step: int, speaker: Speaker) -> Histogram | None:
-        part = slice(int(native.begins[row, step]), int(native.ends[row, step]))
-        times = native.columns.timestamps_ms[part].tolist()
-        run = Run(native.histograms[part].tolist(), resets[part].tolist(), times)
-        end = int(native.ranged.ends_ms[step])
-        return extrapolated(run, Edges(end - native.ranged.range_ms, end, counter, per_second), speaker)
+    def of_series(native: Mixed, row: int, steps: list[int], speaker: Speaker) -> list[Histogram | None]:
+        begin, end = (int(place) for place in native.columns.offsets[row : row + 2])
+        points, times = native.histograms[begin:end].tolist(), native.columns.timestamps_ms[begin:end]
+        first, last = native.begins[row, steps] - begin, native.ends[row, steps] - 1 - begin
+        ends_ms = native.ranged.ends_ms[steps]
+        if not native.ranged.smoothing:
+            enough = last > first
+            windows = (first[enough], last[enough], ends_ms[enough])
+            found = rates_at_once(points, times, windows, (native.ranged.range_ms, counter, per_second), speaker)
+            if found is not None:
+                answers = iter(found)
+                return [next(answers) if one else None for one in enough.tolist()]
+        resets = [False] * len(points)
+        if counter:
+            resets[1:] = [is_reset(point, before) for before, point in pairwise(points)]
+        return [
+            _stretched(
+                native.ranged,
+                Run(points[low : high + 1], resets[low : high + 1], times[low : high + 1].tolist()),
+                Edges(at - native.ranged.range_ms, at, counter, per_second),
+                speaker,
+            )
+            for low, high, at in zip(first.tolist(), last.tolist(), ends_ms.tolist(), strict=True)
+        ]
 
-    return of_window
+    return of_series
+
+
+def _stretched(ranged: RangeValue, run: Run, edges: Edges, speaker: Speaker) -> Histogram | None:
+    if ranged.smoothing:
+        return extended(run, edges, speaker, smoothed=ranged.smoothing == "smoothed")
+    return extrapolated(run, edges, speaker)
 
 
 def _sample(everything: Mixed, over_numbers: OverNumbers, *, last: bool) -> VectorValue:
@@ -222,3 +266,26 @@ def _last_two(everything: Mixed, over_numbers: OverNumbers) -> VectorValue:
         speaker.speak()
     held = filled(out)
     return VectorValue(plain.labels, plain.values, (plain.present & ~dropped) | held, plain.drops_name, out)
+
+
+def smoothed_instants(notes: Annotations, place: Place, ranged: RangeValue, over_numbers: OverNumbers) -> VectorValue:
+    """Return for each step the sample between those around it; a window with both kinds has no answer."""
+    if ranged.columns.histograms is None:
+        return over_numbers(ranged)
+    numbers, natives = only_numbers(ranged), only_histograms(ranged)
+    plain, windows = over_numbers(numbers), windows_of(natives)
+    both = (windows_of(numbers).counts > 0) & (windows.counts > 0)
+    columns, out = natives.columns, no_histograms(both.shape)
+    histograms = no_histograms((0,)) if columns.histograms is None else columns.histograms
+    for row, steps in _rows(windows.counts > 0):
+        speaker = Speaker(notes, place, columns.labels[row].get(NAME, ""))
+        base, of = int(columns.offsets[row]), int(windows.row[row])
+        for step in steps:
+            if both[row, step]:
+                speaker.mixed_types()
+                continue
+            part = slice(base + int(windows.lo[of, step]), base + int(windows.hi[of, step]))
+            run = Run(histograms[part].tolist(), (), columns.timestamps_ms[part].tolist())
+            out[row, step] = at_instant(run, int(ranged.ends_ms[step]), speaker)
+        speaker.speak()
+    return VectorValue(plain.labels, plain.values, (plain.present & ~both) | filled(out), plain.drops_name, out)

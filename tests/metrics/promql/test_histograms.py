@@ -104,7 +104,7 @@ def reference_fraction(lower, upper, buckets):
     if lower >= upper:
         return 0.0
     ranks = [reference_rank(value, buckets) for value in (upper, lower)]
-    high, low = (total if rank > total else rank for rank in ranks)
+    high, low = (min(rank, total) for rank in ranks)
     return (high - low) / total
 
 
