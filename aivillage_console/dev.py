@@ -169,6 +169,7 @@ def roles(config: env.Config) -> list[Role]:
         Role("beat", [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"]),
         Role("collector", [*manage, "collect"]),
         Role("compactor", [*manage, "compact", "--skip-checks"]),
+        Role("scraper", [*manage, "scrape", "--skip-checks"]),
         Role("evaluator", [*manage, "evaluate", "--skip-checks"]),
         Role("dispatcher", [*manage, "dispatch", "--skip-checks"]),
         Role("worker", worker, memory_limit_bytes=config.worker_memory_bytes),

@@ -44,6 +44,7 @@ PRELOADED = (
     "health.tasks",
     "forge_dashboard.hooks",
     "metrics.store.compaction",
+    "metrics.scrape.scraper",
     "channels_redis.pubsub",
     "celery.bin.celery",
     "celery.worker.worker",

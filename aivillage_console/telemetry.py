@@ -8,7 +8,7 @@ import importlib
 
 from django.conf import settings
 
-ROLES = frozenset({"web", "sockets", "worker", "beat", "evaluator", "dispatcher", "compactor", "collector"})
+ROLES = frozenset({"web", "sockets", "worker", "beat", "evaluator", "dispatcher", "compactor", "collector", "scraper"})
 # Ingest, sockets and the collector would report about reporting: a loop.
 TRACED_ROLES = frozenset({"web", "worker"})
 

@@ -1,11 +1,14 @@
 """What the metrics app keeps: batches, metrics, series, blocks of samples and refused requests."""
 
+import json
 import uuid
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+
+from aivillage_console.lib import sealing
 
 # Ids are handed out in groups, so that one group block holds the neighbours of one metric.
 SERIES_PER_GROUP = 200
@@ -60,10 +63,13 @@ class Series(models.Model):
     """One metric with one set of labels; `id // 200` is the group its samples are packed with."""
 
     id = models.BigIntegerField(primary_key=True)
-    metric = models.ForeignKey(Metric, on_delete=models.CASCADE, related_name="series")
+    # Without constraints in the database: each new row would be looked up twice more, for parents that are locked.
+    metric = models.ForeignKey(Metric, on_delete=models.CASCADE, related_name="series", db_constraint=False)
     fingerprint = models.BinaryField(max_length=16, unique=True)
     labels = models.JSONField()
-    source = models.ForeignKey("accounts.Source", null=True, on_delete=models.SET_NULL, related_name="+")
+    source = models.ForeignKey(
+        "accounts.Source", null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
+    )
     created_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
 
@@ -148,6 +154,43 @@ class GroupBlock(models.Model):
         return f"group block {self.day}/{self.id}"
 
 
+class RollupBlock(models.Model):
+    """What a day of a group comes to every five minutes; `of_id` is the latest block that went into it."""
+
+    pk = models.CompositePrimaryKey("group_no", "day")
+    day = models.DateField()
+    group_no = models.BigIntegerField()
+    metric = models.ForeignKey(
+        Metric, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    of_id = models.BigIntegerField()
+    samples = models.IntegerField()
+    data = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"roll-up of group {self.group_no} on {self.day}"
+
+
+class RetentionClass(models.Model):
+    """How long metrics are kept whose whole name the pattern (RE2) matches; the first class in order has a metric."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=64, unique=True)
+    position = models.PositiveIntegerField(default=0)
+    pattern = models.CharField(max_length=1000)
+    raw_days = models.PositiveIntegerField()
+    rollup_days = models.PositiveIntegerField()
+
+    class Meta:
+        """The order decides."""
+
+        ordering: ClassVar[list[str]] = ["position", "name"]
+        verbose_name_plural = "retention classes"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Exemplar(models.Model):
     """An observation beside the samples of a series; `digest` tells those of one time apart."""
 
@@ -215,6 +258,78 @@ class PushFamily(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ScrapePool(models.Model):
+    """Targets that are scraped the same way: one entry of Prometheus' `scrape_configs`, its secrets kept apart, sealed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120, unique=True, help_text="Becomes the label job.")
+    config = models.JSONField(default=dict, blank=True, help_text="As in Prometheus' scrape_configs, without job_name.")
+    secrets_sealed = models.BinaryField(null=True, blank=True, editable=False)
+    enabled = models.BooleanField(default=True)
+    source = models.ForeignKey(
+        "accounts.Source", null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    discovery_error = models.CharField(max_length=500, blank=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        """Pools are few and read by name."""
+
+        ordering: ClassVar[list[str]] = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def seal(self, secrets: dict[str, str]) -> None:
+        """Put the secrets into the row; the caller saves."""
+        self.secrets_sealed = sealing.seal(json.dumps(secrets), str(self.id)) if secrets else None
+
+    def unseal(self) -> dict[str, str]:
+        """Return the secrets by their place in the configuration."""
+        if not self.secrets_sealed:
+            return {}
+        return dict(json.loads(sealing.unseal(bytes(self.secrets_sealed), str(self.id))))
+
+
+class TargetHealth(models.TextChoices):
+    """How a target fared; those that relabelling dropped are not scraped."""
+
+    UNKNOWN = "unknown", "Not scraped yet"
+    UP = "up", "Up"
+    DOWN = "down", "Down"
+    DROPPED = "dropped", "Dropped"
+
+
+class ScrapeTarget(models.Model):
+    """A target as the scraper last saw it; written in batches, read by pages."""
+
+    id = models.BigAutoField(primary_key=True)
+    pool = models.ForeignKey(ScrapePool, on_delete=models.CASCADE, related_name="targets")
+    key = models.CharField(max_length=32)
+    scrape_url = models.TextField(blank=True)
+    discovered_labels = models.JSONField(default=dict)
+    labels = models.JSONField(default=dict)
+    health = models.CharField(max_length=8, choices=TargetHealth, default=TargetHealth.UNKNOWN)
+    last_error = models.CharField(max_length=500, blank=True)
+    last_scrape_at = models.DateTimeField(null=True)
+    last_duration_seconds = models.FloatField(default=0.0)
+    interval_ms = models.PositiveIntegerField(default=0)
+    timeout_ms = models.PositiveIntegerField(default=0)
+    samples = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        """A target is in a pool once."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["pool", "key"], name="metrics_target_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.scrape_url or f"dropped target {self.pk}"
 
 
 class RejectedRequest(models.Model):

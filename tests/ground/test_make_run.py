@@ -80,7 +80,7 @@ def test_the_link_signs_in_once_and_then_is_dead(console: Console) -> None:
 
 
 @pytest.mark.parametrize(
-    "role", ["web", "worker", "dispatcher", "evaluator", "compactor", "sockets", "beat", "collector"]
+    "role", ["web", "worker", "dispatcher", "evaluator", "compactor", "scraper", "sockets", "beat", "collector"]
 )
 def test_a_killed_role_comes_back(console: Console, role: str) -> None:
     assert eventually(lambda: by_role(console).get(role))
@@ -141,6 +141,7 @@ def test_it_stops_in_order_when_asked() -> None:
         "beat",
         "collector",
         "compactor",
+        "scraper",
         "evaluator",
         "dispatcher",
         "worker",

@@ -1,0 +1,1 @@
+"""Scraping: the process that asks targets for their metrics."""
