@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 METRIC_NAME_LABEL = "__name__"
 MAX_LABELS = 40
 MAX_NAME_BYTES = 1_024
 MAX_VALUE_BYTES = 2_048
+FINGERPRINT_BYTES = 16
 METRIC_TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 
 
@@ -95,7 +98,7 @@ def series_labels(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 def fingerprint(labels: Mapping[str, str]) -> bytes:
     """Return 16 bytes that name a series; labels must be sorted by name."""
-    digest = blake2b(digest_size=16)
+    digest = blake2b(digest_size=FINGERPRINT_BYTES)
     for name, value in labels.items():
         # Lengths in front keep ("a", "bc") and ("ab", "c") apart.
         name_bytes, value_bytes = name.encode(), value.encode()
@@ -103,3 +106,15 @@ def fingerprint(labels: Mapping[str, str]) -> bytes:
         digest.update(name_bytes)
         digest.update(value_bytes)
     return digest.digest()
+
+
+class NewSeries(NamedTuple):
+    """A series as the store wants it: the name of its metric, and all its labels as JSON."""
+
+    metric: str
+    labels_json: bytes
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str]) -> tuple[bytes, "NewSeries"]:
+        """Return the fingerprint and the names of a label set, which must be sorted."""
+        return fingerprint(labels), cls(labels[METRIC_NAME_LABEL], orjson.dumps(labels))

@@ -1,6 +1,5 @@
 """From the columns of a remote-write request, of either version, to stored samples, histograms and exemplars."""
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import transaction
 
-from metrics.domain import BadSeries, NewExemplar, fingerprint, series_labels
+from metrics.domain import BadSeries, NewExemplar, NewSeries
 from metrics.ingest.exemplars import exemplars_write
 from metrics.ingest.limits import Gate
 from metrics.ingest.metadata import metadata_store
@@ -45,7 +44,7 @@ def write_columns(
     unknown = np.flatnonzero(columns.series_ids < 0)
     with transaction.atomic() if unknown.size or histograms is not None or exemplars else nullcontext():
         if unknown.size:
-            _resolve(columns, table, unknown.tolist(), written, source_id=source_id, gate=gate, now=now)
+            _resolve(columns, table, unknown, written, source_id=source_id, gate=gate, now=now)
         samples = Samples(columns.series_ids[columns.sample_series], columns.timestamps_ms, columns.values)
         if unknown.size:
             samples = samples.take(samples.series_ids >= 0)
@@ -61,7 +60,7 @@ def write_columns(
 def _resolve(
     columns: WriteColumns,
     table: SeriesTable,
-    unknown: Sequence[int],
+    unknown: Ints,
     written: Written,
     *,
     source_id: UUID,
@@ -70,26 +69,23 @@ def _resolve(
 ) -> None:
     counts = np.bincount(columns.sample_series, minlength=columns.series_ids.size)
     counts += np.bincount(columns.parts.series, minlength=columns.series_ids.size)
-    labels: dict[bytes, dict[str, str]] = {}
+    labels: dict[bytes, NewSeries] = {}
     keys: dict[int, bytes] = {}
-    for series in unknown:
-        try:
-            named = series_labels(columns.label_pairs(series))
-        except BadSeries as error:
-            written.refused[str(error)] += max(1, int(counts[series]))
-            continue
+    found, reasons = columns.new_series(unknown)
+    for place, reason in reasons.items():
+        written.refused[reason] += max(1, int(counts[unknown[place]]))
+    for series, one, rows in zip(unknown.tolist(), found, counts[unknown].tolist(), strict=True):
         # Metadata alone makes no series.
-        if counts[series]:
-            keys[series] = fingerprint(named)
-            labels[keys[series]] = named
+        if one is not None and rows:
+            keys[series], labels[one[0]] = one
     ids, limit = SERIES_IDS.resolve(labels, source_id=source_id, gate=gate, now=now)
     for series, key in keys.items():
         columns.series_ids[series] = ids.get(key, -1)
         if key not in ids:
             written.refused[limit] += int(counts[series])
     rows = np.array([row for row in keys if columns.series_ids[row] >= 0 and columns.series_cacheable[row]], np.int64)
-    found = (columns.series_low[rows], columns.series_high[rows], columns.series_ids[rows])
-    transaction.on_commit(lambda: table.add(*found))
+    learnt = (columns.series_low[rows], columns.series_high[rows], columns.series_ids[rows])
+    transaction.on_commit(lambda: table.add(*learnt))
 
 
 def _histograms(columns: WriteColumns, written: Written) -> Samples | None:

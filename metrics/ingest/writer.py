@@ -1,8 +1,10 @@
 """From decoded rows to stored samples: series ids, the time window, the counts of what was left out."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 from django.conf import settings
 from django.db import connection, transaction
 
-from metrics.domain import BadSeries, SeriesBatch, fingerprint, series_labels
+from metrics.domain import BadSeries, NewSeries, SeriesBatch, series_labels
 from metrics.ingest.exemplars import exemplars_write
 from metrics.ingest.group_commit import GroupCommit
 from metrics.ingest.limits import Gate
@@ -18,7 +20,7 @@ from metrics.ingest.metadata import DECLARED, metadata_store
 from metrics.ingest.windows import Window
 from metrics.store.columns import Samples
 from metrics.store.postgres import STORE
-from metrics.store.series import series_create, series_known
+from metrics.store.series import LabelSet, named, series_create, series_find
 from metrics.wire.series_table import SeriesTable
 
 Ints = npt.NDArray[np.int64]
@@ -61,19 +63,22 @@ class SeriesIds:
         self._ids = {}
 
     def resolve(
-        self, labels: dict[bytes, dict[str, str]], *, source_id: UUID, gate: Gate, now: datetime
+        self, labels: Mapping[bytes, NewSeries | LabelSet], *, source_id: UUID, gate: Gate, now: datetime
     ) -> tuple[dict[bytes, int], str]:
         """Return the ids of these series and the limit that kept the missing ones out."""
-        ids = {key: self._ids[key] for key in labels if key in self._ids}
-        if len(ids) < len(labels):
-            ids.update(series_known([key for key in labels if key not in ids]))
-        missing = [key for key in labels if key not in ids]
+        known = self._ids
+        ids = {key: known[key] for key in labels if key in known}
         limit = ""
+        missing = {key: named(one) for key, one in labels.items() if key not in ids}
+        if missing:
+            found = series_find(missing)
+            ids.update(found.ids)
+            missing = {key: one for key, one in missing.items() if key not in ids} if found.ids else missing
         if missing:
             allowed, limit = gate.room_for_series(source_id, len(missing), now=now)
-            new = {key: labels[key] for key in missing[:allowed]}
-            if new:
-                ids.update(series_create(new, source_id=source_id, now=now))
+            if allowed:
+                new = dict(islice(missing.items(), allowed))
+                ids.update(series_create(new, source_id=source_id, now=now, marks=found.marks))
         transaction.on_commit(lambda: self._remember(ids))
         return ids, limit
 
@@ -156,16 +161,15 @@ def _resolve_batch(batch: SeriesBatch, *, source_id: UUID, gate: Gate, now: date
     """Return the ids of the label sets, and what the refused ones cost."""
     counts = np.bincount(batch.sample_series, minlength=len(batch.labels))
     written = Written(series_ids=np.full(len(batch.labels), -1, np.int64))
-    labels: dict[bytes, dict[str, str]] = {}
+    labels: dict[bytes, NewSeries] = {}
     keys: dict[int, bytes] = {}
     for number, given in enumerate(batch.labels):
         try:
-            named = series_labels(list(given.items()))
+            keys[number], new = NewSeries.of(series_labels(list(given.items())))
         except BadSeries as error:
             written.refused[str(error)] += int(counts[number])
             continue
-        keys[number] = fingerprint(named)
-        labels[keys[number]] = named
+        labels[keys[number]] = new
     ids, limit = SERIES_IDS.resolve(labels, source_id=source_id, gate=gate, now=now) if labels else ({}, "")
     for number, key in keys.items():
         written.series_ids[number] = ids.get(key, -1)

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from metrics.domain import MAX_NAME_BYTES, BadSeries, Metadata
 from metrics.wire import kernels, messages
 from metrics.wire.errors import TooLarge, WireError
+from metrics.wire.labels import kernels as label_kernels
+from metrics.wire.labels.reading import NamedOnes, label_spans, named_series
 from metrics.wire.series_table import SeriesTable
 
 Ints = npt.NDArray[np.int64]
@@ -68,6 +70,17 @@ class WriteColumns:
     def label_pairs(self, series: int) -> list[tuple[str, str]]:
         """Return the labels of one series as they were sent; raises BadSeries or WireError."""
         return _label_pairs(self, series)
+
+    def new_series(self, series: Ints) -> NamedOnes:
+        """Return fingerprint and names of these series, None where one cannot be, and the reasons by their places."""
+        data = np.frombuffer(self.raw, np.uint8)
+        starts, ends = self.series_start[series], self.series_end[series]
+
+        def walk(spans: Ints, offsets: Ints) -> int:
+            return int(label_kernels.spans_written_out(data, starts, ends, spans, offsets))
+
+        spans, offsets = label_spans(walk, series.size)
+        return named_series(self.raw, spans, offsets, lambda place: self.label_pairs(int(series[place])))
 
     def exemplar(self, start: int, end: int) -> tuple[int, float, list[tuple[str, str]]]:
         """Return time, value and labels of the exemplar that lies there; raises BadSeries."""

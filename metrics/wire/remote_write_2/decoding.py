@@ -8,6 +8,8 @@ import numpy.typing as npt
 from metrics.domain import METRIC_NAME_LABEL, BadSeries, Metadata
 from metrics.wire import messages, remote_write
 from metrics.wire.errors import TooLarge, WireError
+from metrics.wire.labels import kernels as label_kernels
+from metrics.wire.labels.reading import NamedOnes, label_spans, named_series
 from metrics.wire.remote_write import MAX_METADATA, MAX_SAMPLES, METADATA_TYPES, Ints, Parts, WriteColumns
 from metrics.wire.remote_write_2 import kernels
 from metrics.wire.series_table import SeriesTable
@@ -44,6 +46,18 @@ class SymbolColumns(WriteColumns):
         if size > kernels.MAX_REFS:
             raise BadSeries(f"{size // 2} labels, at most {kernels.MAX_REFS // 2} are looked at")
         return self._pairs(refs[:size].tolist())
+
+    def new_series(self, series: Ints) -> NamedOnes:
+        """Return fingerprint and names of these series, None where one cannot be, and the reasons by their places."""
+        data = np.frombuffer(self.raw, np.uint8)
+        starts, ends = self.series_start[series], self.series_end[series]
+        symbols = (self.symbol_start, self.symbol_end)
+
+        def walk(spans: Ints, offsets: Ints) -> int:
+            return int(label_kernels.spans_of_symbols(data, starts, ends, *symbols, spans, offsets))
+
+        spans, offsets = label_spans(walk, series.size)
+        return named_series(self.raw, spans, offsets, lambda place: self.label_pairs(int(series[place])))
 
     def exemplar(self, start: int, end: int) -> tuple[int, float, list[tuple[str, str]]]:
         """Return time, value and labels of the exemplar that lies there; raises BadSeries."""
