@@ -41,6 +41,14 @@ def token(scopes: list[str]) -> str:
     return plain
 
 
+def query_headers() -> dict[str, str]:
+    """Return the headers of somebody who may query, with a token as Grafana has one."""
+    now = clock.now()
+    actor = accounts.Actor.of_user(accounts.first_admin(now=now), None)
+    _, plain = accounts.token_issue(name="bench-query", kind="service", scopes=["query"], actor=actor, now=now)
+    return {"Authorization": f"Bearer {plain}"}
+
+
 def session() -> dict[str, str]:
     """Return the cookie of an admin who is signed in."""
     return signed_in(accounts.first_admin(now=clock.now()))
@@ -114,6 +122,8 @@ def furnish(wanted: dict[str, Any]) -> dict[str, Any]:
         group(one)
     if wanted.get("scopes"):
         made["token"] = token(wanted["scopes"])
+    if wanted.get("query"):
+        made["query_headers"] = query_headers()
     if wanted.get("session"):
         made["cookies"] = session()
     if wanted.get("viewers"):

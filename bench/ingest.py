@@ -42,7 +42,7 @@ class Product:
     target: Target
     cpu_seconds: Callable[[], float]
     parameters: dict[str, str] = field(default_factory=dict)
-    cookies: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def ask(self, client: httpx.Client, path: str, **parameters: object) -> httpx.Response:
         """Send a query; raises where it is refused."""
@@ -132,7 +132,7 @@ def latency_ms(product: Product, metric: str, end: int, hours: int, *, repeats: 
         "query": f"sum by (handler) (rate({metric}[5m]))", "start": end - hours * 3600, "end": end, "step": 60
     }  # fmt: skip
     taken = []
-    with httpx.Client(cookies=product.cookies) as client:
+    with httpx.Client(headers=product.headers) as client:
         until = time.monotonic() + 20  # a peer shows fresh samples only after a while
         while not product.ask(client, "query_range", **asked).json()["data"]["result"]:
             if time.monotonic() > until:
@@ -211,9 +211,9 @@ def main() -> None:
     )
     others = of_peers(report)
     with running_console(LIMITS) as console:
-        made = roles.furnish(roles.environment(console), {"scopes": ["ingest:metrics", "backfill"], "session": True})
+        made = roles.furnish(roles.environment(console), {"scopes": ["ingest:metrics", "backfill"], "query": True})
         target = Target(urlsplit(console.url).port or 80, token=made["token"])
-        product = Product("console", target, lambda: cpu_seconds(console), cookies=made["cookies"])
+        product = Product("console", target, lambda: cpu_seconds(console), headers=made["query_headers"])
         for label, value in measure(product, quick=report.quick).items():
             beside = {name: figures[label] for name, figures in others.items()}
             report.figure(label, value, peers=beside)

@@ -88,7 +88,7 @@ def passes(product: Product, client: httpx.Client, query: dict[str, Any]) -> boo
 
 def measure(report: Report, product: Product, queries: Sequence[dict[str, Any]], *, names_failures: bool) -> None:
     """Count what a product answers as recorded."""
-    with httpx.Client(cookies=product.cookies, timeout=120) as client:
+    with httpx.Client(headers=product.headers, timeout=120) as client:
         failed = [query["query"] for query in queries if not passes(product, client, query)]
     report.figure(f"{product.name}: queries passed", len(queries) - len(failed), f"of {len(queries)}")
     for query in failed if names_failures else failed[:0]:
@@ -114,9 +114,9 @@ def main() -> None:
             parameters = {"nocache": "1"} if peer.nocache else {}
             others.append(Product(f"{name} {peers.version(name)}", Target(peer.port), peer.cpu_seconds, parameters))
         console = stack.enter_context(running_console(SETTINGS))
-        made = roles.furnish(roles.environment(console), {"scopes": ["ingest:metrics", "backfill"], "session": True})
+        made = roles.furnish(roles.environment(console), {"scopes": ["ingest:metrics", "backfill"], "query": True})
         target = Target(urlsplit(console.url).port or 80, token=made["token"])
-        ours = Product("console", target, lambda: cpu_seconds(console), cookies=made["cookies"])
+        ours = Product("console", target, lambda: cpu_seconds(console), headers=made["query_headers"])
         report.figure("samples loaded", load(folder, [ours, *others]))
         for product in (ours, *others):
             measure(report, product, queries, names_failures=product is ours)

@@ -169,7 +169,7 @@ def cases(size: Size) -> Iterator[Case]:
 @contextlib.contextmanager
 def asking(product: Product) -> Iterator[httpx.Client]:
     """Yield a client that keeps its connection."""
-    with httpx.Client(cookies=product.cookies, timeout=120) as client:
+    with httpx.Client(headers=product.headers, timeout=120) as client:
         yield client
 
 
@@ -268,9 +268,9 @@ def main() -> None:
             parameters = {"nocache": "1"} if peer.nocache else {}
             others.append(Product(f"{name} {peers.version(name)}", Target(peer.port), peer.cpu_seconds, parameters))
         console = stack.enter_context(running_console(LIMITS))
-        made = roles.furnish(roles.environment(console), {"scopes": ["ingest:metrics", "backfill"], "session": True})
+        made = roles.furnish(roles.environment(console), {"scopes": ["ingest:metrics", "backfill"], "query": True})
         target = Target(urlsplit(console.url).port or 80, token=made["token"])
-        ours = Product("console", target, lambda: cpu_seconds(console), cookies=made["cookies"])
+        ours = Product("console", target, lambda: cpu_seconds(console), headers=made["query_headers"])
         end = load([ours, *others], size)
         settle(console)
         compare(report, [ours, *others], size, end)
