@@ -38,8 +38,7 @@ class Falls:
         """Say it as Prometheus does."""
         begin, end = (_moment(instant) for instant in (self.first_ms, self.last_ms))
         bounds = f"from buckets {general(self.first_bound)} to {general(self.last_bound)}"
-        largest = general(float(f"{self.largest:.2g}"))
-        return f", {bounds}, with a max diff of {largest}, over {self.times} samples from {begin} to {end}"
+        return f", {bounds}, with a max diff of {self.largest:.2g}, over {self.times} samples from {begin} to {end}"
 
 
 def _moment(instant_ms: int) -> str:
