@@ -28,6 +28,12 @@ class LabelNames:
             found = self._known[name] = label_name(name, self.strategy)
         return found
 
+    def plain(self, attributes: Sequence[tuple[str, str]]) -> dict[str, str] | None:
+        """Return the labels where each name is known and no two become the same, else None."""
+        known = self._known
+        labels = {known.get(name): text for name, text in attributes}
+        return labels if len(labels) == len(attributes) and None not in labels else None  # type: ignore[return-value]
+
     def labels_of(self, attributes: Mapping[str, str]) -> dict[str, str]:
         """Return labels; attributes whose names become the same are joined by a semicolon."""
         if len(attributes) > MAX_ATTRIBUTES:
@@ -52,9 +58,13 @@ class Origin:
         """Return the labels of a point without its metric name; raises BadName."""
         if len(attributes) > MAX_ATTRIBUTES:
             raise BadName(f"{len(attributes)} attributes, at most {MAX_ATTRIBUTES} are taken")
-        own = [(pair.key, value_text(pair.value)) for pair in attributes]
-        own.sort()
-        return {**self.weak, **self.names.labels_of(dict(own)), **self.strong}
+        # Most are texts, which need not be asked what they are.
+        own = [(pair.key, pair.value.string_value or value_text(pair.value)) for pair in attributes]
+        labels = self.names.plain(own)
+        if labels is None:
+            own.sort()
+            labels = self.names.labels_of(dict(own))
+        return {**self.weak, **labels, **self.strong}
 
     def within(self, scope_metrics: Any, translation: Translation) -> "Origin":
         """Return the origin with what the scope adds; raises BadName."""
