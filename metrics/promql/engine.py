@@ -1,6 +1,7 @@
 """Entrance of the engine: parse, evaluate node by node over all steps at once, shape the answer."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -98,6 +99,12 @@ class _Evaluation:
     def of(self, node: Node, grid: Grid) -> Operand:
         """Evaluate a node and everything below it."""
         self.reader.check()
+        above, self.reader.need = self.reader.need, self.reader.need.below(node)
+        result = self._of(node, grid)
+        self.reader.need = above
+        return result
+
+    def _of(self, node: Node, grid: Grid) -> Operand:
         match node:
             case Number(value=value):
                 return ScalarValue(np.full(grid.count, value))
@@ -153,9 +160,9 @@ class _Evaluation:
         if node.name == "info":
             base = self.of(node.arguments[0], grid)
             return enriched(node, base, self.reader, grid) if isinstance(base, VectorValue) else base
-        arguments = [self.of(argument, grid) for argument in node.arguments]
         if node.name in RANGE_FUNCTIONS:
-            return self._over_range(node, grid, arguments)
+            return self._over_range(node, grid)
+        arguments = [self.of(argument, grid) for argument in node.arguments]
         if node.name == "absent" and isinstance(arguments[0], VectorValue):
             return absence(node.arguments[0], arguments[0], grid.count)
         return call(self._frame(node, grid), arguments)
@@ -170,10 +177,19 @@ class _Evaluation:
         }.get(name)
         return None if milliseconds is None else ScalarValue(np.full(grid.count, milliseconds / 1000.0))
 
-    def _over_range(self, node: Call, grid: Grid, arguments: list[Operand]) -> VectorValue:
-        ranged = next(argument for argument in arguments if isinstance(argument, RangeValue))
-        scalars = [argument for argument in arguments if isinstance(argument, ScalarValue)]
-        vector = over_range(self._frame(node, grid), ranged, scalars)
+    def _over_range(self, node: Call, grid: Grid) -> VectorValue:
+        place, ranged = next(
+            (place, argument)
+            for place, argument in enumerate(node.arguments)
+            if isinstance(argument, RangeSelector | Subquery)
+        )
+        others = [self.of(argument, grid) for number, argument in enumerate(node.arguments) if number != place]
+        scalars = [argument for argument in others if isinstance(argument, ScalarValue)]
+        work = partial(over_range, self._frame(node, grid), scalars=scalars)
+        if isinstance(ranged, RangeSelector):
+            vector = self.reader.over_windows(ranged, grid, work)
+        else:
+            vector = work(self._subquery(ranged, grid))
         if node.name == "absent_over_time":
             return absence(node.arguments[0], vector, grid.count)
         return vector

@@ -1,5 +1,6 @@
 """What flows between the nodes of a plan: scalars, vectors and windows over a grid of steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -98,6 +99,25 @@ def empty_vector(steps: int) -> VectorValue:
 def vector_of(labels: list[dict[str, str]], values: Floats, present: Bools) -> VectorValue:
     """Return a vector whose rows keep their names."""
     return VectorValue(labels, values, present, np.zeros(len(labels), dtype=np.bool_))
+
+
+def stacked(vectors: Sequence[VectorValue], steps: int) -> VectorValue:
+    """Put vectors of different series below each other."""
+    if len(vectors) < 2:
+        return vectors[0] if vectors else empty_vector(steps)
+    histograms = None
+    if any(vector.histograms is not None for vector in vectors):
+        nothing = [np.full(vector.values.shape, None, np.object_) for vector in vectors]
+        histograms = np.concatenate(
+            [none if one.histograms is None else one.histograms for one, none in zip(vectors, nothing, strict=True)]
+        )
+    return VectorValue(
+        [labels for vector in vectors for labels in vector.labels],
+        np.concatenate([vector.values for vector in vectors]),
+        np.concatenate([vector.present for vector in vectors]),
+        np.concatenate([vector.drops_name for vector in vectors]),
+        histograms,
+    )
 
 
 def refuse_too_many(series: int, steps: int, limits: Limits) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 from metrics.promql.annotations import Annotations
 from metrics.promql.labels import Signature
 from metrics.promql.native.ranges import smoothed_instants
+from metrics.promql.native.stats import NEEDS_ALL, Need
 from metrics.promql.nodes import Anchor, RangeSelector, Selector
-from metrics.promql.operands import Grid, RangeValue, VectorValue, refuse_too_many, vector_of
+from metrics.promql.operands import Grid, RangeValue, VectorValue, refuse_too_many, stacked, vector_of
 from metrics.promql.ranges.extending.windows import interpolated
-from metrics.promql.types import Ints, Limits, Matcher, QueryError, SeriesColumns, SeriesSource
+from metrics.promql.types import Ints, Limits, Matcher, PartedSource, QueryError, SeriesColumns, SeriesSource
 from metrics.promql.windows.bounds import contiguous, newest_in, windows_over, without_stale_markers
 
 
@@ -27,6 +28,7 @@ class Reader:
     enforced: tuple[Matcher, ...] = ()
     notes: Annotations = field(default_factory=Annotations)
     samples: int = 0
+    need: Need = NEEDS_ALL
     cache: dict[tuple[tuple[tuple[Matcher, ...], ...], int, int], SeriesColumns] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -46,18 +48,22 @@ class Reader:
         ends = self.ends_of(grid, selector.offset_ms, selector.anchor)
         if selector.smoothing == "smoothed" and not sampled_at:
             return self._smoothed(selector, grid, ends)
-        columns = self._columns(selector, int(ends[0]) - self.lookback_ms + 1, int(ends[-1]))
-        refuse_too_many(len(columns.labels), grid.count, self.limits)
-        windows = windows_over(columns, ends, self.lookback_ms)
-        values, present = newest_in(columns, windows)
-        vector = vector_of(columns.labels, values, present)
-        if columns.timestamps_ms.size and (sampled_at or columns.histograms is not None):
-            newest = (columns.offsets[:-1, None] + windows.hi[windows.row] - 1).clip(0, columns.values.size - 1)
-            if sampled_at:
-                vector.values = columns.timestamps_ms[newest] / 1000.0
-            elif columns.histograms is not None:
-                vector.histograms = np.where(present, columns.histograms[newest], None)
-        return vector.rows(np.flatnonzero(present.any(axis=1)))
+
+        def newest(columns: SeriesColumns) -> VectorValue:
+            columns = self.need.of(columns)
+            windows = windows_over(columns, ends, self.lookback_ms)
+            values, present = newest_in(columns, windows)
+            vector = vector_of(columns.labels, values, present)
+            if columns.timestamps_ms.size and (sampled_at or columns.histograms is not None):
+                newest = (columns.offsets[:-1, None] + windows.hi[windows.row] - 1).clip(0, columns.values.size - 1)
+                if sampled_at:
+                    vector.values = columns.timestamps_ms[newest] / 1000.0
+                elif columns.histograms is not None:
+                    vector.histograms = np.where(present, columns.histograms[newest], None)
+            return vector.rows(np.flatnonzero(present.any(axis=1)))
+
+        first = int(ends[0]) - self.lookback_ms + 1
+        return stacked(self._each(selector, first, int(ends[-1]), grid.count, newest), grid.count)
 
     def _smoothed(self, selector: Selector, grid: Grid, ends: Ints) -> VectorValue:
         low, high = int(ends[0]) - self.lookback_ms + 1, int(ends[-1]) + self.lookback_ms
@@ -71,15 +77,54 @@ class Reader:
 
     def window(self, node: RangeSelector, grid: Grid) -> RangeValue:
         """Return the samples of all windows, without stale markers."""
+        first, last, ranged = self._reach(node, grid)
+        columns = self._columns(node.selector, first, last)
+        refuse_too_many(len(columns.labels), grid.count, self.limits)
+        return ranged(columns)
+
+    def over_windows(self, node: RangeSelector, grid: Grid, work: Callable[[RangeValue], VectorValue]) -> VectorValue:
+        """Return what `work` makes of the windows, some series after the other."""
+        first, last, ranged = self._reach(node, grid)
+        vectors = self._each(node.selector, first, last, grid.count, lambda columns: work(ranged(columns)))
+        return stacked(vectors, grid.count)
+
+    def _reach(self, node: RangeSelector, grid: Grid) -> tuple[int, int, Callable[[SeriesColumns], RangeValue]]:
+        """Return the first and last millisecond that windows need, and what makes windows of columns."""
         ends = self.ends_of(grid, node.selector.offset_ms, node.selector.anchor)
         smoothing = node.selector.smoothing
         before, after = {"anchored": (1, 0), "smoothed": (1, 1)}.get(smoothing, (0, 0))
-        start = int(ends[0]) - node.range_ms - before * self.lookback_ms + 1
-        columns = self._columns(node.selector, start, int(ends[-1]) + after * self.lookback_ms)
-        refuse_too_many(len(columns.labels), grid.count, self.limits)
-        drops = np.zeros(len(columns.labels), dtype=np.bool_)
-        held = without_stale_markers(columns)
-        return RangeValue(held, drops, ends, node.range_ms, smoothing, self.lookback_ms if smoothing else 0)
+
+        def ranged(columns: SeriesColumns) -> RangeValue:
+            drops = np.zeros(len(columns.labels), dtype=np.bool_)
+            held = self.need.of(without_stale_markers(columns))
+            return RangeValue(held, drops, ends, node.range_ms, smoothing, self.lookback_ms if smoothing else 0)
+
+        first = int(ends[0]) - node.range_ms - before * self.lookback_ms + 1
+        return first, int(ends[-1]) + after * self.lookback_ms, ranged
+
+    def _each(
+        self, selector: Selector, t_min_ms: int, t_max_ms: int, steps: int, work: Callable[[SeriesColumns], VectorValue]
+    ) -> list[VectorValue]:
+        """Work on the series a selector finds: in the source's own parts where it has such, else all at once."""
+        if not isinstance(self.source, PartedSource) or len(selector.alternatives) > 1:
+            columns = self._columns(selector, t_min_ms, t_max_ms)
+            refuse_too_many(len(columns.labels), steps, self.limits)
+            return [work(columns)]
+        found: list[int] = []
+
+        def counted(columns: SeriesColumns) -> VectorValue:
+            self.check()
+            found.append(len(columns.labels))
+            self._count(columns)
+            refuse_too_many(sum(found), steps, self.limits)
+            return work(contiguous(columns))
+
+        return self.source.each((*selector.alternatives[0], *self.enforced), t_min_ms, t_max_ms, counted)
+
+    def _count(self, columns: SeriesColumns) -> None:
+        self.samples += columns.values.size
+        if self.samples > self.limits.max_samples:
+            raise QueryError("query processing would load too many samples into memory in query execution")
 
     def _columns(self, selector: Selector, t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         self.check()
@@ -90,9 +135,7 @@ class Reader:
                 for matchers in selector.alternatives
             ]
             self.cache[key] = parts[0] if len(parts) == 1 else joined(parts)
-            self.samples += self.cache[key].values.size
-            if self.samples > self.limits.max_samples:
-                raise QueryError("query processing would load too many samples into memory in query execution")
+            self._count(self.cache[key])
             refuse_too_many(len(self.cache[key].labels), 1, self.limits)
         return self.cache[key]
 

@@ -1,8 +1,8 @@
 """What goes into the PromQL engine and what comes out of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -44,11 +44,25 @@ class SeriesColumns:
     histograms: Histograms | None = None
 
 
+Worked = TypeVar("Worked")
+
+
 class SeriesSource(Protocol):
     """Where samples come from; the engine knows nothing else about storage."""
 
     def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         """Return the matching series; both bounds are inclusive and stale markers are included."""
+        ...
+
+
+@runtime_checkable
+class PartedSource(SeriesSource, Protocol):
+    """A source that hands its series out in parts, which need not all be in memory at once."""
+
+    def each(
+        self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int, work: Callable[[SeriesColumns], Worked]
+    ) -> list[Worked]:
+        """Call `work` with some of the matching series after the other, perhaps on several threads; in order."""
         ...
 
 

@@ -54,6 +54,13 @@ class Assembly:
         parts = [self._narrowed(block, numbers) for block in blocks]
         self._head_offsets, self.heads = arrange(concatenate(parts), self.ids.size)
 
+    def part(self, begin: int, end: int) -> "Assembly":
+        """Return an assembly of `ids[begin:end]` alone, with what the head blocks hold of them."""
+        offsets, heads = self._head_part(begin, end)
+        part = Assembly(self.ids[begin:end], self.t_min_ms, self.t_max_ms, self.max_samples, self.is_late, heads)
+        part._head_offsets = offsets
+        return part
+
     def _narrowed(self, block: Samples, numbers: Ints) -> Samples:
         """Return the wanted samples of a block under the numbers of their series."""
         room = block.values.size

@@ -1,10 +1,13 @@
 """The default store: head blocks and group blocks in PostgreSQL, read in one snapshot."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +15,13 @@ import psycopg
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from metrics.promql.types import Matcher, QueryError, SeriesColumns
-from metrics.store import group_block, head_block, histogram_column
+from metrics.store import group_block, head_block, histogram_column, rolled
 from metrics.store.assembly import Assembly, HeldBlock
 from metrics.store.block_cache import BlockCache
-from metrics.store.catalogue import Catalogue, Found
+from metrics.store.catalogue import Catalogue
 from metrics.store.columns import Samples
 from metrics.store.group_block import OpenBlock
-from metrics.store.listing import BlockRef, list_blocks, new_series_came
+from metrics.store.listing import BlockKey, BlockRef, list_blocks, new_series_came
 from metrics.store.protocol import Period, SelectLimits, TooManySamples
 from metrics.store.raw import raw_cursor
 
@@ -26,8 +29,13 @@ Ints = npt.NDArray[np.int64]
 CACHE_BYTES = 96 << 20
 DEFAULT_LIMITS = SelectLimits()
 FETCH = 500
+RECHECK_SECONDS = 600.0
+# So many series are read and worked on together: their samples of some hours fit a processor's cache.
+PART_SERIES = 200
+# Parts whose blocks may wait for a thread.
+AHEAD = 8
+Result = TypeVar("Result")
 PACKED, RECENT = "metrics_groupblock", "metrics_recentblock"
-BlockKey = tuple[str, int, int, int]
 # (group number, its first place among the wanted ids, the place after its last).
 Span = tuple[int, int, int]
 
@@ -68,12 +76,16 @@ class PostgresStore:
         self.limits = limits
         self._cache: BlockCache[OpenBlock] = BlockCache(max_bytes=cache_bytes)
         self._head_cache: BlockCache[Samples] = BlockCache(max_bytes=cache_bytes // 3)
+        # When it was asked, and the answer: before it there are roll-ups only.
+        self._raw_begins = float("-inf"), 0
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def forget(self) -> None:
         """Drop all that was cached, as after a change of database."""
         self.catalogue.clear()
         self._cache.clear()
         self._head_cache.clear()
+        self._raw_begins = float("-inf"), 0
         histogram_column.forget_histograms()
 
     def append(self, samples: Samples, *, durable: bool) -> None:
@@ -91,24 +103,31 @@ class PostgresStore:
 
     def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         """Return the matching series with samples in the range, both ends included."""
+        return joined(self.each(matchers, t_min_ms, t_max_ms, _same))
+
+    def each(
+        self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int, work: Callable[[SeriesColumns], Result]
+    ) -> list[Result]:
+        """Call `work` with the samples of some hundred series after the other, on several threads; in order.
+
+        Reads outside a transaction while that is enough, else in a snapshot of its own: one statement tells what there
+        is to read; blocks never change, so those in the cache need no more, and of the others only one that was
+        compacted away meanwhile calls for a snapshot, as do series not heard of yet. What was worked on till then is
+        worked on again. A matcher of `__rollup__` asks for a column of the five-minute roll-ups, which reach further.
+        """
+        column, matchers = rolled.asked_column(matchers)
+        if column is not None:
+            return [work(self._select_rolled(column, matchers, t_min_ms, t_max_ms))]
         if t_max_ms - t_min_ms > self.limits.max_range_ms:
             days = self.limits.max_range_ms // 86_400_000
             raise QueryError(f"the query reaches over more than {days} days of raw samples", kind="execution")
-        reading = self._selected(matchers, t_min_ms, t_max_ms)
-        return self._columns(reading.found, reading.assembly)
-
-    def _selected(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> "_Reading":
-        """Read outside a transaction while that is enough, else in a snapshot of its own.
-
-        One statement tells what there is to read; blocks never change, so those in the cache need no more, and of the
-        others only one that was compacted away meanwhile calls for a snapshot, as do series not heard of yet.
-        """
-        reading = _Reading(matchers, t_min_ms, t_max_ms)
+        asked = _Asked(matchers, t_min_ms, t_max_ms)
         if self.catalogue.horizon:
             try:
                 with raw_cursor() as cursor:
-                    if self._read(cursor, reading) and not reading.has_new_series:
-                        return reading
+                    results = self._worked(cursor, asked, work)
+                if results is not None:
+                    return results
             except (OperationalError, InterfaceError):
                 # A connection that broke while it lay idle: the snapshot opens another one.
                 if connection.in_atomic_block:
@@ -116,8 +135,30 @@ class PostgresStore:
                 connection.close()
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
-            self._read(cursor, reading)
-        return reading
+            return self._worked(cursor, asked, work, in_snapshot=True) or []
+
+    def is_too_far(self, t_min_ms: int, t_max_ms: int) -> bool:
+        """Tell whether a range is longer than raw samples are read, or begins before the oldest that are kept."""
+        if t_max_ms - t_min_ms > self.limits.max_range_ms:
+            return True
+        checked_at_seconds, begin_ms = self._raw_begins
+        if time.monotonic() - checked_at_seconds > RECHECK_SECONDS:
+            begin_ms = rolled.raw_begins_ms()
+            self._raw_begins = time.monotonic(), begin_ms
+        return t_min_ms < begin_ms
+
+    def _select_rolled(self, column: str, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
+        with snapshot(self.limits.timeout_ms) as cursor:
+            self.catalogue.refresh(cursor)
+            found = self.catalogue.find(matchers)
+            if not found or t_min_ms > t_max_ms:
+                return joined([])
+            ids = np.concatenate([part.ids for part in found])
+            order = np.argsort(ids, kind="stable")
+            labels = [labels for part in found for labels in self.catalogue.labels_of(part)]
+            whole = Assembly(ids[order], t_min_ms, t_max_ms, self.limits.max_samples, self._deadline())
+            read = rolled.read_column(cursor, self, whole, column)
+        return _columns(read, [labels[row] for row in order.tolist()])
 
     def refresh(self) -> None:
         """Learn the series that were committed since the last time."""
@@ -158,51 +199,92 @@ class PostgresStore:
             self.catalogue.refresh(cursor)
             listing = list_blocks(cursor, self.catalogue.horizon, None, period.start_ms, period.end_ms)
             packed = np.array([ref.key[2] for ref in listing.groups], np.int64)
-            heads = self._heads(cursor, listing.heads)
+            heads = self.heads(cursor, listing.heads)
             parts = [np.unique(block.series_ids // group_block.SERIES_PER_GROUP) for block in heads]
             return np.unique(np.concatenate([packed, *parts]))
 
-    def _read(self, cursor: psycopg.Cursor[Any], reading: "_Reading") -> bool:
-        """Read the samples of matching series; False where a block was gone."""
+    def _worked(
+        self,
+        cursor: psycopg.Cursor[Any],
+        asked: "_Asked",
+        work: Callable[[SeriesColumns], Result],
+        *,
+        in_snapshot: bool = False,
+    ) -> list[Result] | None:
+        """Read and work; None where that took more than can be read outside a snapshot."""
         # The horizon first: what another thread learns in between is new to this reading.
         horizon = self.catalogue.horizon
-        reading.found = self.catalogue.find(reading.matchers)
-        ids = np.concatenate([part.ids for part in reading.found] or [np.empty(0, np.int64)])
-        reading.assembly, reading.has_new_series = None, False
-        if not ids.size or reading.t_min_ms > reading.t_max_ms:
-            reading.has_new_series = new_series_came(cursor, horizon)
-            return True
+        found = self.catalogue.find(asked.matchers)
+        if not found or asked.t_min_ms > asked.t_max_ms:
+            return None if not in_snapshot and new_series_came(cursor, horizon) else []
+        ids = np.concatenate([part.ids for part in found])
         numbers = np.unique(ids // group_block.SERIES_PER_GROUP).tolist()
-        listing = list_blocks(cursor, horizon, numbers, reading.t_min_ms, reading.t_max_ms)
-        reading.has_new_series = listing.has_new_series
+        listing = list_blocks(cursor, horizon, numbers, asked.t_min_ms, asked.t_max_ms)
+        if listing.has_new_series and not in_snapshot:
+            return None
         self._check_size(ids, listing.groups)
-        assembly = Assembly(np.sort(ids), reading.t_min_ms, reading.t_max_ms, self.limits.max_samples, self._deadline())
-        reading.assembly = assembly
-        heads = self._heads(cursor, listing.heads)
-        assembly.take_heads(heads)
-        return len(heads) == len(listing.heads) and self._assemble(cursor, assembly, listing.groups)
+        order = np.argsort(ids, kind="stable")
+        whole = Assembly(ids[order], asked.t_min_ms, asked.t_max_ms, self.limits.max_samples, self._deadline())
+        heads = self.heads(cursor, listing.heads)
+        if len(heads) != len(listing.heads):
+            return None
+        whole.take_heads(heads)
+        labels = [labels for part in found for labels in self.catalogue.labels_of(part)]
+        return self._spread(cursor, whole, [labels[row] for row in order.tolist()], listing.groups, work)
 
     def _deadline(self) -> Callable[[], bool]:
         ends_at_seconds = time.monotonic() + self.limits.timeout_ms / 1000
         return lambda: time.monotonic() > ends_at_seconds
 
-    def _assemble(self, cursor: psycopg.Cursor[Any], assembly: Assembly, refs: Sequence[BlockRef]) -> bool:
-        """Read the blocks of group after group into the columns; False where one was gone."""
+    def _spread(
+        self,
+        cursor: psycopg.Cursor[Any],
+        whole: Assembly,
+        labels: list[dict[str, str]],
+        refs: Sequence[BlockRef],
+        work: Callable[[SeriesColumns], Result],
+    ) -> list[Result] | None:
+        """Read the blocks of some groups after the other, and work on those read before; None where one was gone."""
         of_group: dict[int, list[BlockRef]] = {}
         for ref in refs:
             of_group.setdefault(ref.key[2], []).append(ref)
-        numbers, begins = np.unique(assembly.ids // group_block.SERIES_PER_GROUP, return_index=True)
-        ends = [*begins[1:].tolist(), assembly.ids.size]
-        spans = list(zip(numbers.tolist(), begins.tolist(), ends, strict=True))
-        for portion in _portions(spans, of_group):
-            wanted = [ref for group, _, _ in portion for ref in of_group.get(group, ())]
-            held = self._opened(cursor, wanted)
-            if len(held) != len(wanted):
-                return False
-            for group, begin, end in portion:
+        sizes: list[int] = []
+
+        def worked(spans: list[Span], held: dict[BlockKey, OpenBlock]) -> Result:
+            begin, end = spans[0][1], spans[-1][2]
+            part = whole.part(begin, end)
+            for group, low, high in spans:
                 blocks = [HeldBlock(ref.key[1], held[ref.key]) for ref in of_group.get(group, ())]
-                assembly.take_group(begin, end, blocks)
-        return True
+                part.take_group(low - begin, high - begin, blocks)
+            sizes.append(part.size)
+            if sum(sizes) > self.limits.max_samples:
+                raise TooManySamples(f"the query reads more than {self.limits.max_samples} samples")
+            return work(_columns(part, labels[begin:end]))
+
+        parts = list(_parts(whole.ids))
+        futures: list[Future[Result]] = []
+        try:
+            for number, spans in enumerate(parts):
+                wanted = [ref for group, _, _ in spans for ref in of_group.get(group, ())]
+                held = self.opened(cursor, wanted)
+                if len(held) != len(wanted):
+                    return None
+                if len(parts) == 1:
+                    return [worked(spans, held)]
+                # The caller's context goes along: numpy keeps in it which errors are silent.
+                futures.append(self._threads().submit(copy_context().run, worked, spans, held))
+                if number >= AHEAD:
+                    futures[number - AHEAD].result()
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        # A process that was forked from this one has none of its threads.
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = os.getpid(), ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="query")
+        return self._pool[1]
 
     def _check_size(self, ids: Ints, groups: Sequence[BlockRef]) -> None:
         _, members = np.unique(ids // group_block.SERIES_PER_GROUP, return_counts=True)
@@ -211,7 +293,7 @@ class PostgresStore:
         if estimate > self.limits.max_samples:
             raise TooManySamples(f"the query reads about {estimate} samples, at most {self.limits.max_samples}")
 
-    def _heads(self, cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> list[Samples]:
+    def heads(self, cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> list[Samples]:
         """Return the head blocks that are still there, in the order asked for."""
         held = {ref.key: self._head_cache.get(ref.key) for ref in refs}
         missing = [ref.key[1] for ref in refs if held[ref.key] is None]
@@ -225,7 +307,7 @@ class PostgresStore:
                 self._head_cache.put(key, decoded)
         return [block for ref in refs if (block := held[ref.key]) is not None]
 
-    def _opened(self, cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> dict[BlockKey, OpenBlock]:
+    def opened(self, cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> dict[BlockKey, OpenBlock]:
         """Return those of the blocks that are still there."""
         held = {ref.key: block for ref in refs if (block := self._cache.get(ref.key)) is not None}
         missing = [ref for ref in refs if ref.key not in held]
@@ -236,50 +318,57 @@ class PostgresStore:
                 self._cache.put(key, held[key])
         return held
 
-    def _columns(self, found: Sequence[Found], assembly: Assembly | None) -> SeriesColumns:
-        if assembly is None:
-            return SeriesColumns([], np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0))
-        ids = np.concatenate([part.ids for part in found])
-        counts = np.concatenate(assembly.counts)
-        order = np.argsort(ids, kind="stable")
-        labels = [labels for part in found for labels in self.catalogue.labels_of(part)]
-        filled = np.flatnonzero(counts)
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[filled])])
-        size = assembly.size
-        return SeriesColumns(
-            [labels[row] for row in order[filled].tolist()],
-            offsets,
-            assembly.times[:size],
-            assembly.values[:size],
-            histogram_column.histograms_of(assembly.histograms()),
-        )
+
+def _columns(assembly: Assembly, labels: list[dict[str, str]]) -> SeriesColumns:
+    counts = np.concatenate(assembly.counts)
+    filled = np.flatnonzero(counts)
+    if filled.size != counts.size:
+        labels = [labels[row] for row in filled.tolist()]
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[filled])])
+    size = assembly.size
+    histograms = histogram_column.histograms_of(assembly.histograms())
+    return SeriesColumns(labels, offsets, assembly.times[:size], assembly.values[:size], histograms)
 
 
-@dataclass(slots=True)
-class _Reading:
-    """What one selection asks for and what was found."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one selection asks for."""
 
     matchers: Sequence[Matcher]
     t_min_ms: int
     t_max_ms: int
-    found: list[Found] = field(default_factory=list)
-    # None where there is nothing to read.
-    assembly: Assembly | None = None
-    has_new_series: bool = False
 
 
-def _portions(spans: Sequence[Span], of_group: dict[int, list[BlockRef]]) -> Iterator[list[Span]]:
-    """Cut the groups into portions of about as many blocks as are fetched at once."""
-    portion: list[Span] = []
-    blocks = 0
-    for span in spans:
-        portion.append(span)
-        blocks += len(of_group.get(span[0], ()))
-        if blocks >= FETCH:
-            yield portion
-            portion, blocks = [], 0
-    if portion:
-        yield portion
+def _parts(ids: Ints) -> Iterator[list[Span]]:
+    """Cut ascending ids at the borders of groups into parts of about as many series as are worked on at once."""
+    numbers, begins = np.unique(ids // group_block.SERIES_PER_GROUP, return_index=True)
+    ends = [*begins[1:].tolist(), ids.size]
+    part: list[Span] = []
+    for span in zip(numbers.tolist(), begins.tolist(), ends, strict=True):
+        if part and span[2] - part[0][1] > PART_SERIES:
+            yield part
+            part = []
+        part.append(span)
+    yield part
+
+
+def _same(columns: SeriesColumns) -> SeriesColumns:
+    return columns
+
+
+def joined(parts: Sequence[SeriesColumns]) -> SeriesColumns:
+    """Put the columns of different series below each other."""
+    if len(parts) == 1:
+        return parts[0]
+    shifts = np.cumsum([0, *(part.values.size for part in parts)], dtype=np.int64)
+    offsets = [part.offsets[:-1] + shift for part, shift in zip(parts, shifts.tolist(), strict=False)]
+    return SeriesColumns(
+        [labels for part in parts for labels in part.labels],
+        np.concatenate([*offsets, shifts[-1:]]),
+        np.concatenate([*(part.timestamps_ms for part in parts), np.empty(0, np.int64)]),
+        np.concatenate([*(part.values for part in parts), np.empty(0)]),
+        histogram_column.joined([(part.histograms, part.values.size) for part in parts]),
+    )
 
 
 def _fetch(cursor: psycopg.Cursor[Any], refs: Sequence[BlockRef]) -> Iterator[tuple[BlockKey, bytes]]:
