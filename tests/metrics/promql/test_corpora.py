@@ -1,4 +1,5 @@
 import pytest
+from django.core.management import call_command
 
 from bench.conformance import compliance_outcomes, corpora_dir, script_outcomes
 
@@ -20,3 +21,11 @@ def test_the_engine_agrees_with_the_conformance_queries():
     outcomes = list(compliance_outcomes(CORPORA / "prom-compliance" / "promql"))
     assert sum(passed for _, passed in outcomes) >= 535
     assert all(passed for query, passed in outcomes if query["should_fail"])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("options", [[], ["--store"]], ids=["memory", "store"])
+def test_every_case_of_the_scripts_passes(options, capsys):
+    call_command("promqltest", str(CORPORA / "promql-testdata"), "--failures", *options)
+    passed, total = capsys.readouterr().out.splitlines()[-1].removeprefix("passed ").split(" of ")
+    assert int(passed) == int(total) > 500

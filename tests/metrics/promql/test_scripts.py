@@ -253,6 +253,9 @@ def test_a_right_answer_passes(question):
         ('eval range from 0 to 2m step 1m a{i="1"}\n expect ordered\n a{i="1"} 1 2 3', "expected ordered"),
         ('eval range from 0 to 2m step 1m a{i="1"}', "unexpected metric"),
         ("eval instant at 1m a[1m]\n a 1", ""),
+        ("eval instant at 1m sum(a) + 0 * time()\n {} 7\n b 1", "not found"),
+        ("eval instant at 1m rate(a[5m])\n expect info\n {i=\"1\"} 0.0033333333\n {i=\"2\"} 1", "expected"),
+        ("eval instant at 1m count(a @ end())\n expect no_info\n {} 1", "expected 1.0"),
     ],
 )  # fmt: skip
 def test_a_wrong_answer_fails_and_says_why(question, said):
