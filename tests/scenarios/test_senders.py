@@ -1,4 +1,4 @@
-"""Senders that are not ours push into a real console: OpenTelemetry's exporter, the Prometheus client's gateway calls."""
+"""Senders that are not ours push into a real console: OpenTelemetry's exporter and Prometheus' client library."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
