@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from metrics.promql.paths import BadPath, MetricPath, over_samples, parse_path
+
 MINIMUM_SAMPLES = 3
 
 CONDITIONS: Mapping[str, str] = {
@@ -15,26 +17,6 @@ CONDITIONS: Mapping[str, str] = {
     **dict.fromkeys(("greater_than_or_equal", "gte", ">="), ">="),
     **dict.fromkeys(("less_than_or_equal", "lte", "<="), "<="),
 }
-# Without a suffix a path means the mean over the window.
-SUFFIXES: Mapping[str, str] = {
-    "": "avg_over_time({s}[{w}s])",
-    "avg": "avg_over_time({s}[{w}s])",
-    "rate": "rate({s}[{w}s])",
-    "min": "min_over_time({s}[{w}s])",
-    "max": "max_over_time({s}[{w}s])",
-    "sum": "sum_over_time({s}[{w}s])",
-    "count": "count_over_time({s}[{w}s])",
-    "last": "last_over_time({s}[{w}s])",
-    "p50": "quantile_over_time(0.5, {s}[{w}s])",
-    "p90": "quantile_over_time(0.9, {s}[{w}s])",
-    "p95": "quantile_over_time(0.95, {s}[{w}s])",
-    "p99": "quantile_over_time(0.99, {s}[{w}s])",
-}
-PATH = re.compile(  # noqa: TID251
-    r"(?P<metric>[a-zA-Z_:][a-zA-Z0-9_:]*)"
-    r'(?P<labels>\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\})?'
-    r"(?:\.(?P<suffix>[a-z0-9]+))?"
-)
 
 
 class BadThreshold(ValueError):
@@ -56,24 +38,15 @@ class Compiled:
     threshold: float
 
 
-def _parsed(path: str, field: str) -> tuple[str, str]:
-    match = PATH.fullmatch(path.strip())
-    if match is None:
-        raise BadThreshold(
-            field, f'{path!r} is not a metric path; write metric, metric.p95 or metric{{label="v"}}.rate.'
-        )
-    suffix = match["suffix"] or ""
-    if suffix not in SUFFIXES:
-        raise BadThreshold(field, f"Unknown suffix .{suffix}; known are {', '.join(sorted(SUFFIXES)[1:])}.")
-    return match["metric"] + (match["labels"] or ""), suffix
+def _parsed(path: str, field: str) -> MetricPath:
+    try:
+        return parse_path(path)
+    except BadPath as error:
+        raise BadThreshold(field, str(error)) from None
 
 
-def _side(selector: str, suffix: str, window_seconds: int) -> str:
-    return SUFFIXES[suffix].format(s=selector, w=window_seconds)
-
-
-def _enough(selector: str, window_seconds: int) -> str:
-    return f"count_over_time({selector}[{window_seconds}s]) >= {MINIMUM_SAMPLES}"
+def _enough(path: MetricPath, window_seconds: int) -> str:
+    return f"count_over_time({path.selector()}[{window_seconds}s]) >= {MINIMUM_SAMPLES}"
 
 
 def _number(value: float) -> str:
@@ -96,11 +69,11 @@ def compile_threshold(
     A quotient divides totals: its two metrics seldom carry the same labels.
     """
     operator = operator_from(condition)
-    selector, suffix = _parsed(metric_path, "metric_path")
-    expression = f"{_side(selector, suffix, window_seconds)} and ({_enough(selector, window_seconds)})"
+    path = _parsed(metric_path, "metric_path")
+    expression = f"{over_samples(path, window_seconds)} and ({_enough(path, window_seconds)})"
     if denominator_path:
-        below, below_suffix = _parsed(denominator_path, "denominator_path")
-        under = f"{_side(below, below_suffix, window_seconds)} and ({_enough(below, window_seconds)})"
+        below = _parsed(denominator_path, "denominator_path")
+        under = f"{over_samples(below, window_seconds)} and ({_enough(below, window_seconds)})"
         expression = f"sum({expression}) / sum({under})"
     return Compiled(f"({expression}) {operator} {_number(threshold)}", expression, operator, float(threshold))
 
