@@ -16,8 +16,6 @@ from metrics.promql.windows.bounds import Windows, windows_over
 STATISTICS = {
     "sum_over_time": kernels.SUM,
     "avg_over_time": kernels.AVG,
-    "min_over_time": kernels.MIN,
-    "max_over_time": kernels.MAX,
     "count_over_time": kernels.COUNT,
     "last_over_time": kernels.LAST,
     "first_over_time": kernels.FIRST,
@@ -28,6 +26,7 @@ STATISTICS = {
     "changes": kernels.CHANGES,
     "resets": kernels.RESETS,
 }
+EXTREMES = {"min_over_time": False, "max_over_time": True}
 INSTANTS = {
     "ts_of_max_over_time": kernels.TS_OF_MAX,
     "ts_of_min_over_time": kernels.TS_OF_MIN,
@@ -39,7 +38,7 @@ CHANGE_AT_END = {"irate": True, "idelta": False}
 REGRESSIONS = {"deriv": False, "predict_linear": True}
 KEEPS_NAME = frozenset({"last_over_time", "first_over_time"})
 RANGE_FUNCTIONS = frozenset(
-    {*STATISTICS, *INSTANTS, *CHANGE_OVER_WINDOW, *CHANGE_AT_END, *REGRESSIONS}
+    {*STATISTICS, *EXTREMES, *INSTANTS, *CHANGE_OVER_WINDOW, *CHANGE_AT_END, *REGRESSIONS}
     | {"present_over_time", "absent_over_time", "double_exponential_smoothing"}
 )
 
@@ -73,6 +72,9 @@ def _fill(frame: Frame[Call], ranged: RangeValue, numbers: list[Floats], windows
     name, grid = frame.node.name, frame.grid
     columns, at = ranged.columns, (windows.row, windows.lo, windows.hi)
     offsets, times, values = columns.offsets, columns.timestamps_ms, columns.values
+    if name in EXTREMES:
+        kernels.sliding_extremes(EXTREMES[name], offsets, values, *at, out)
+        return 1
     if name in STATISTICS:
         parameters = numbers[0] if numbers else np.zeros(grid.count)
         kernels.reduce_windows(STATISTICS[name], parameters, offsets, values, *at, out)

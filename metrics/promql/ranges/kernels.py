@@ -5,8 +5,8 @@ from numba import njit
 
 from metrics.promql.types import Floats, Ints
 
-SUM, AVG, MIN, MAX, COUNT, LAST, FIRST, STDVAR, STDDEV, MAD, QUANTILE = range(11)
-TS_OF_MAX, TS_OF_MIN, TS_OF_LAST, TS_OF_FIRST, CHANGES, RESETS = range(11, 17)
+SUM, AVG, COUNT, LAST, FIRST, STDVAR, STDDEV, MAD, QUANTILE = range(9)
+TS_OF_MAX, TS_OF_MIN, TS_OF_LAST, TS_OF_FIRST, CHANGES, RESETS = range(9, 15)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -136,8 +136,6 @@ def window_statistic(op: int, parameter: float, values: Floats, a: int, b: int) 
         return window_sum(values, a, b)
     if op == AVG:
         return window_mean(values, a, b)
-    if op in (MIN, MAX):
-        return float(values[window_extreme(values, a, b, op == MAX, False)])
     if op == COUNT:
         return float(b - a)
     if op == LAST:
@@ -167,6 +165,42 @@ def reduce_windows(
         for k in range(lo.shape[1]):
             if lo[r, k] < hi[r, k]:
                 out[i, k] = window_statistic(op, parameters[k], values, base + lo[r, k], base + hi[r, k])
+
+
+@njit(nogil=True, cache=True)
+def sliding_extremes(highest: bool, offsets: Ints, values: Floats, row: Ints, lo: Ints, hi: Ints, out: Floats) -> None:
+    """Highest or lowest value of each window in one walk; NaN only where there is nothing else.
+
+    The places that may still become the extreme of a later window wait in a queue, the best one first (Lemire 2006,
+    "Streaming maximum-minimum filter"); bounds of windows never fall.
+    """
+    longest = 0
+    for i in range(offsets.size - 1):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    queue = np.empty(longest + 1, np.int64)
+    for i in range(offsets.size - 1):
+        base, r = offsets[i], row[i]
+        first, last, seen = 0, 0, 0
+        for k in range(lo.shape[1]):
+            low, high = lo[r, k], hi[r, k]
+            for j in range(max(seen, low), high):
+                value = values[base + j]
+                if np.isnan(value):
+                    continue
+                while last > first:
+                    held = values[base + queue[last - 1]]
+                    if (held > value) if highest else (held < value):
+                        break
+                    last -= 1
+                if last == first:
+                    first, last = 0, 0
+                queue[last] = j
+                last += 1
+            seen = max(seen, high)
+            while first < last and queue[first] < low:
+                first += 1
+            if low < high:
+                out[i, k] = values[base + queue[first]] if first < last else np.nan
 
 
 @njit(nogil=True, cache=True)
@@ -324,6 +358,7 @@ def warm_up() -> None:
     row, lo, hi = np.zeros(1, np.int64), np.zeros((1, 1), np.int64), np.full((1, 1), 3)
     out, ends, parameters = np.empty((1, 1)), np.array([2]), np.array([0.5])
     reduce_windows(SUM, parameters, offsets, values, row, lo, hi, out)
+    sliding_extremes(True, offsets, values, row, lo, hi, out)
     window_instants(TS_OF_MAX, offsets, timestamps, values, row, lo, hi, out)
     extrapolated(offsets, timestamps, values, row, lo, hi, ends, 3, True, True, out)
     instantaneous(offsets, timestamps, values, row, lo, hi, True, out)

@@ -31,6 +31,15 @@ ROWS = st.lists(
 GRID = Grid(20, 15, 12)
 
 
+ROWS_WITH_GAPS = st.lists(
+    st.dictionaries(st.integers(0, 200), st.one_of(VALUES, st.just(math.nan)), min_size=1, max_size=30).map(
+        lambda row: sorted(row.items())
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
 def frame_of(name, grid):
     return Frame(Call(name, ()), grid, Annotations(), Limits())
 
@@ -173,3 +182,19 @@ def test_kernels_warm_up(kernels):
 def test_a_line_without_variance_is_no_exception():
     slope, _level = ranges.fitted_line(np.array([0, 0]), np.array([1.0, 2.0]), 0, 2, 0)
     assert math.isnan(slope)
+
+
+@settings(deadline=None)
+@given(rows=ROWS_WITH_GAPS, name=st.sampled_from(["max_over_time", "min_over_time"]))
+def test_not_a_number_is_an_extreme_only_where_there_is_nothing_else(rows, name):
+    ranged = RangeValue(columns_of(rows), np.zeros(len(rows), np.bool_), GRID.times_ms, RANGE_MS)
+    vector = over_range(frame_of(name, GRID), ranged, [])
+    named = {labels["i"]: values for labels, values in zip(vector.labels, vector.values.tolist(), strict=True)}
+    for place, row in enumerate(rows):
+        for step, end in enumerate(GRID.times_ms.tolist()):
+            numbers = [value for _, value in inside(row, end)]
+            real = [value for value in numbers if not math.isnan(value)]
+            if real:
+                assert named[str(place)][step] == (max if name.startswith("max") else min)(real)
+            elif numbers:
+                assert math.isnan(named[str(place)][step])
