@@ -87,7 +87,7 @@ BAD = [
     ("query_range", {"query": "up", "start": 0, "end": 1, "step": 0}, 400, "bad_data"),
     ("query_range", {"query": "up", "start": 0, "end": 1, "step": "x"}, 400, "bad_data"),
     ("query_range", {"query": "up", "start": 0, "end": 10**6, "step": 1}, 400, "bad_data"),
-    ("query", {"query": "up[60d]"}, 422, "execution"),
+    ("query", {"query": "a + on () a"}, 422, "execution"),
     ("series", {}, 400, "bad_data"),
     ("series", {"match[]": "rate(a[5m])"}, 400, "bad_data"),
     ("labels", {"match[]": "{"}, 400, "bad_data"),
