@@ -19,7 +19,9 @@ from aivillage_console.embedded import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
 
-INGEST_PATHS = ("/api/v1/ingest/", "/api/v1/write", "/metrics/job/", "/hooks/")
+INGEST_PATHS = (
+    "/api/v1/ingest/", "/api/v1/write", "/v1/metrics", "/api/v1/otlp/", "/metrics/job", "/hooks/",
+)  # fmt: skip
 QUERY_PATHS = (
     "/api/v1/query", "/api/v1/label", "/api/v1/series", "/api/v1/metadata", "/api/v1/status/", "/api/v1/targets",
     "/api/v1/rules", "/api/v1/alerts", "/api/v1/read", "/api/v1/format_query", "/api/v1/parse_query", "/federate",

@@ -12,6 +12,8 @@ U64 = np.uint64
 OK, TRUNCATED, BAD_VARINT, BAD_TAG, BAD_WIRE_TYPE = 0, 1, 2, 3, 4
 SERIES, SAMPLES, EXEMPLARS, HISTOGRAMS, METADATA = 0, 1, 2, 3, 4
 COUNTS = 5
+# What is no sample is rare, and is told as one number where it is written.
+PARTS = EXEMPLARS
 EXEMPLAR, HISTOGRAM = 1, 2
 
 _FAIL = np.int64(-1)
@@ -274,8 +276,11 @@ def extract(
     part_sort,
     part_start,
     part_end,
+    found,
 ):
-    """Write the columns of a WriteRequest that `count` has measured; returns 0 or a negative error.
+    """Write the columns of a WriteRequest and how many rows each has; returns 0 or a negative error.
+
+    Where there is less room than rows, that is an error too: ask `count` first, or again.
 
     A series whose labels do not lie in one run cannot be named by their bytes and is marked not cacheable.
     `last` is an earlier request of the same sender with the runs of labels found in it: where a series begins with the
@@ -373,6 +378,10 @@ def extract(
             known = _lookup(low, high, table_low, table_high, table_id) if runs == 1 else _FAIL
         series_id[series] = known
         series += 1
+    found[SERIES] = series
+    found[SAMPLES] = samples
+    found[METADATA] = metadata
+    found[PARTS] = parts
     return np.int64(0)
 
 
@@ -416,5 +425,5 @@ def warm_up() -> None:
     insert(words, words, ints, low, high, ids)
     last = (body, ints[:0], ints[:0], ints[:0])
     series = (ints, ints, ints, ints, words, words, ints, flags)
-    extract(body, key, key, low, high, ids, *last, *series, ints, ints, words, *[ints] * 6)
+    extract(body, key, key, low, high, ids, *last, *series, ints, ints, words, *[ints] * 6, np.zeros(COUNTS, np.int64))
     json_shape(body)

@@ -150,3 +150,22 @@ def test_a_label_added_behind_remembered_ones_is_another_series():
     recent = table.recent.find(raw)
     table.recent.remember(longer, recent.label_start, recent.label_end, recent.ids)
     assert remote_write.decode(longer, table).series_ids.tolist() == [-1]
+
+
+def test_a_request_with_more_than_the_one_before_it_is_read_whole():
+    table, raw = _remembering()
+    names = [{"__name__": "up", "i": f"{i:03d}" * 9} for i in range(9)]
+    more = [
+        write_request(*((one, [(1, 1.0), (2, 2.0)]) for one in names)),
+        write_request(*((one, [(1, 1.0)]) for one in [*names, {"__name__": "new"}])),
+        write_request(*((one, [(1, 1.0)]) for one in names[:5])),
+        write_request(*((one, [(1, 1.0)]) for one in names)),
+        write_request(*((one, [(1, 1.0)]) for one in names)),
+    ]
+    more[3].metadata.add(metric_family_name="up", help="Up.")
+    more[4].timeseries[3].exemplars.add(value=1.0, timestamp=1)
+    read = [remote_write.decode(message.SerializeToString(), table) for message in more]
+    assert [columns.values.size for columns in read] == [18, 10, 5, 9, 9]
+    assert [columns.series_ids.size for columns in read] == [9, 10, 5, 9, 9]
+    assert [len(columns.metadata()) for columns in read] == [0, 0, 0, 1, 0]
+    assert [columns.parts.series.tolist() for columns in read] == [[], [], [], [], [3]]
