@@ -64,24 +64,31 @@ def encode(samples: Samples, *, level: int = LEVEL_HOURS) -> tuple[bytes, int]:
     """Return (block, samples in it) of one group; its samples come in any order, later ones replace earlier ones."""
     slots_all = samples.series_ids % SERIES_PER_GROUP
     offsets, ordered = arrange(dataclasses.replace(samples, series_ids=slots_all), SERIES_PER_GROUP)
-    lengths = np.diff(offsets)
-    slots = np.flatnonzero(lengths)
+    strength = COMPRESSION_MINUTES if level == LEVEL_MINUTES else COMPRESSION
+    layout, lengths = layout_sections(offsets, ordered.timestamps_ms, strength=strength)
+    sections = [
+        *layout,
+        *_value_sections(ordered.values, lengths, level=level),
+        *encode_histograms(ordered, level=COMPRESSION),
+    ]
+    return pack(MAGIC, ordered.values.size, sections), int(ordered.values.size)
+
+
+def layout_sections(offsets: Ints, times: Ints, *, strength: int) -> tuple[list[tuple[Section, bytes]], Ints]:
+    """Return which slots have which times, as sections, and the number of samples of each series that has any."""
+    slots = np.flatnonzero(np.diff(offsets))
     offsets = np.concatenate([offsets[slots], offsets[-1:]])
     row_of_series = np.empty(slots.size, np.int64)
     representative = np.empty(slots.size, np.int64)
-    rows = kernels.share_rows(offsets, ordered.timestamps_ms, row_of_series, representative)
-    chosen = representative[:rows]
-    row_times = [ordered.timestamps_ms[offsets[s] : offsets[s + 1]] for s in chosen.tolist()]
-    strength = COMPRESSION_MINUTES if level == LEVEL_MINUTES else COMPRESSION
+    rows = kernels.share_rows(offsets, times, row_of_series, representative)
+    row_times = [times[offsets[s] : offsets[s + 1]] for s in representative[:rows].tolist()]
     sections = [
         (Section.SLOTS, slots.astype(np.uint8).tobytes()),
         (Section.ROW_OF_SERIES, row_of_series.astype(np.uint8).tobytes()),
         (Section.ROW_LENGTHS, np.array([row.size for row in row_times], "<u4").tobytes()),
         (Section.TIMESTAMPS, encode_ints(np.concatenate(row_times), level=strength, consecutive=2)),
-        *_value_sections(ordered.values, np.diff(offsets), level=level),
-        *encode_histograms(ordered, level=COMPRESSION),
     ]
-    return pack(MAGIC, ordered.values.size, sections), int(ordered.values.size)
+    return sections, np.diff(offsets)
 
 
 def _value_sections(values: Floats, lengths: Ints, *, level: int) -> list[tuple[Section, bytes]]:
@@ -93,7 +100,11 @@ def _value_sections(values: Floats, lengths: Ints, *, level: int) -> list[tuple[
 
 @dataclasses.dataclass(slots=True)
 class OpenBlock:
-    """A block whose layout is read; values are decoded when asked for, and pages only where they are needed."""
+    """A block whose layout is read; values are decoded when asked for, and pages only where they are needed.
+
+    A column that was decoded whole is kept, and `nbytes` counts it from the start: who reads most of a block reads it
+    again, as dashboards do.
+    """
 
     rows: int
     slots: Ints
@@ -108,9 +119,23 @@ class OpenBlock:
     _sections: dict[int, bytes]
     _paged: pages.PagedValues | None
     _stale: Bools | None
+    # Stands for every value where not None.
+    constant: float | None = None
+    _column: Floats | Ints | None = None
 
     def values(self, wanted: Bools) -> Floats | Ints:
         """Return the value column; only what belongs to wanted series (by their place in the block) is filled."""
+        if self.constant is not None:
+            return np.full(self.rows, self.constant)
+        if self._column is not None:
+            return self._column
+        is_whole = self._paged is None or 2 * int(np.count_nonzero(wanted)) >= wanted.size
+        column = self._decoded(np.ones_like(wanted) if is_whole else wanted)
+        if is_whole:
+            self._column = column
+        return column
+
+    def _decoded(self, wanted: Bools) -> Floats | Ints:
         if self._paged is None:
             return decode_values(self._sections, self.rows)
         column = self._paged.read(self.starts, wanted)
@@ -128,9 +153,9 @@ class OpenBlock:
         return Samples(series, times, values, self.histograms)
 
 
-def opened(block: bytes) -> OpenBlock:
-    """Return a block ready to be read; raises CorruptBlock."""
-    rows, sections = unpack(MAGIC, block)
+def opened(block: bytes, *, magic: bytes = MAGIC, column: Section = Section.PAGED_VALUES) -> OpenBlock:
+    """Return a block, or one column of another kind with this layout, ready to be read; raises CorruptBlock."""
+    rows, sections = unpack(magic, block)
     try:
         slots = np.frombuffer(sections[Section.SLOTS], np.uint8).astype(np.int64)
         row_of_series = np.frombuffer(sections[Section.ROW_OF_SERIES], np.uint8).astype(np.int64)
@@ -141,12 +166,12 @@ def opened(block: bytes) -> OpenBlock:
     _check(rows, slots, row_of_series, row_lengths)
     row_times = decode_ints(times, int(row_lengths.sum()))
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(row_lengths[row_of_series])])
-    paged = sections.pop(Section.PAGED_VALUES, None)
+    paged = sections.pop(column, None)
     histograms = decode_histograms(sections, rows)
     row_starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(row_lengths)])
     if not bool((row_lengths > 0).all()):
         raise CorruptBlock("a row of a group block is empty")
-    held = len(block) + row_times.nbytes + 2_048 + (0 if histograms is None else 16 * rows)
+    held = len(block) + row_times.nbytes + 8 * rows + 2_048 + (0 if histograms is None else 16 * rows)
     return OpenBlock(
         rows=rows,
         slots=slots,

@@ -26,7 +26,7 @@ from metrics.store.protocol import Period, SelectLimits, TooManySamples
 from metrics.store.raw import raw_cursor
 
 Ints = npt.NDArray[np.int64]
-CACHE_BYTES = 96 << 20
+CACHE_BYTES = 256 << 20
 DEFAULT_LIMITS = SelectLimits()
 FETCH = 500
 RECHECK_SECONDS = 600.0
@@ -139,7 +139,7 @@ class PostgresStore:
 
     def is_too_far(self, t_min_ms: int, t_max_ms: int) -> bool:
         """Tell whether a range is longer than raw samples are read, or begins before the oldest that are kept."""
-        if t_max_ms - t_min_ms > self.limits.max_range_ms:
+        if t_max_ms - t_min_ms > self.limits.raw_range_ms:
             return True
         checked_at_seconds, begin_ms = self._raw_begins
         if time.monotonic() - checked_at_seconds > RECHECK_SECONDS:
