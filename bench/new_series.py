@@ -52,7 +52,7 @@ def main() -> None:
         for label, value in measure(product, quick=report.quick).items():
             report.figure(label, value, peers={name: figures[label] for name, figures in others.items()})
         web: list[psutil.Process] = roles.by_role(console).get("web", [])
-        report.figure("memory of web after it", sum(one.memory_info().rss for one in web) / (1 << 20), "MiB")
+        report.figure("memory (PSS) of web after it", sum(one.memory_full_info().pss for one in web) / (1 << 20), "MiB")
     report.finish()
 
 
