@@ -120,7 +120,18 @@ class Config:
     push_repeat_seconds: int = setting(
         "How often the samples of pushed groups are written again, as a scrape would.", default=30, unit="seconds"
     )
-    retention_days: int = setting("Days raw samples are kept.", default=90, unit="days")
+    retention_days: int = setting(
+        "Days raw samples are kept, unless a retention class says otherwise.", default=90, unit="days"
+    )
+    rollup_retention_days: int = setting(
+        "Days five-minute roll-ups are kept, unless a retention class says otherwise.", default=400, unit="days"
+    )
+    retention_classes: list[str] = setting(
+        "How long some metrics are kept: name pattern=raw days/roll-up days; the first that matches holds.",
+        default=[],
+        unit="list",
+    )
+    exemplar_retention_days: int = setting("Days exemplars are kept.", default=14, unit="days")
     promql_experimental: bool = setting(
         "Take what Prometheus calls experimental in PromQL: functions, aggregators, duration arithmetic, modifiers.",
         default=False,
@@ -146,6 +157,14 @@ class Config:
     scrape_files_dir: str = setting(
         "Directory below which scrape configurations may name files (discovery, certificates, passwords); empty: none.",
         default="",
+    )
+
+    # Remote write out
+    remote_write_keep_seconds: int = setting(
+        "How long samples wait for a destination of remote write that is away.", default=172_800, unit="seconds"
+    )
+    remote_write_keep_bytes: int = setting(
+        "How much waits for such destinations at most; the oldest goes first.", default=2_147_483_648, unit="bytes"
     )
 
     # Security
@@ -254,6 +273,12 @@ def _list(text: str) -> list[str]:
     return [part for part in Env.parse_value(text, list) if part]
 
 
+def _is_retention_class(text: str) -> bool:
+    pattern, _, days = text.rpartition("=")
+    parts = days.split("/")
+    return bool(pattern) and len(parts) == 2 and all(part.isdecimal() for part in parts)
+
+
 PARSERS: dict[Any, tuple[Callable[[str], Any], str]] = {
     str: (str.strip, "text"),
     bool: (_bool, "one of true, false, 1, 0, yes, no, on, off"),
@@ -276,6 +301,14 @@ RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "web_threads": _POSITIVE,
     "worker_threads": _POSITIVE,
     "retention_days": _POSITIVE,
+    "rollup_retention_days": _POSITIVE,
+    "exemplar_retention_days": _POSITIVE,
+    "retention_classes": (
+        "pattern=raw days/roll-up days, as in go_.*=7/30",
+        lambda classes: all(_is_retention_class(one) for one in classes),
+    ),
+    "remote_write_keep_seconds": _POSITIVE,
+    "remote_write_keep_bytes": _POSITIVE,
     "brute_force_threshold": _POSITIVE,
     "sql_injection_sensitivity": _SHARE,
     "rate_limit_multiplier": ("a number above 0", lambda v: v > 0),

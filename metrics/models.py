@@ -171,26 +171,6 @@ class RollupBlock(models.Model):
         return f"roll-up of group {self.group_no} on {self.day}"
 
 
-class RetentionClass(models.Model):
-    """How long metrics are kept whose whole name the pattern (RE2) matches; the first class in order has a metric."""
-
-    id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=64, unique=True)
-    position = models.PositiveIntegerField(default=0)
-    pattern = models.CharField(max_length=1000)
-    raw_days = models.PositiveIntegerField()
-    rollup_days = models.PositiveIntegerField()
-
-    class Meta:
-        """The order decides."""
-
-        ordering: ClassVar[list[str]] = ["position", "name"]
-        verbose_name_plural = "retention classes"
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class Exemplar(models.Model):
     """An observation beside the samples of a series; `digest` tells those of one time apart."""
 

@@ -16,6 +16,7 @@ from django.db import connection
 from metrics.models import MetadataEntry, RejectedRequest, Series
 from metrics.promql.engine import evaluate
 from metrics.promql.questions import selectors_of
+from metrics.promql.rolling import NOTE, Roller
 from metrics.promql.types import (
     STALE_NAN_BITS,
     Limits,
@@ -125,6 +126,7 @@ def range_query(
     asked_at = time.perf_counter()
     with _slot():
         begun_at = time.perf_counter()
+        roller = Roller(start_ms, end_ms, lookback_ms, STORE.is_too_far)
         result = evaluate(
             query,
             start_ms=start_ms,
@@ -136,7 +138,10 @@ def range_query(
             deadline=_deadline(seconds),
             enforced_matchers=enforced_matchers,
             experimental=settings.CONFIG.promql_experimental,
+            rewrite=roller.rewrite,
         )
+    if roller.used:
+        result.infos.append(NOTE)
     if work is not None:
         work.queue_seconds = begun_at - asked_at
         work.evaluation_seconds = time.perf_counter() - begun_at

@@ -17,7 +17,8 @@ from metrics.ingest.refusals import rejection_record
 from metrics.ingest.rows import MetricRow, write_rows
 from metrics.models import IngestBatch
 from metrics.registry import IngestContext
-from metrics.store import compaction, partitions
+from metrics.store import compaction, partitions, retention, rolling
+from metrics.store.exemplars import exemplars_drop_before
 
 BATCH_KEPT = timedelta(days=7)
 # Head blocks come first: what waits here costs queries a little, what waits there costs them more.
@@ -54,7 +55,12 @@ def partitions_prepare(*, now: datetime) -> None:
 
 def retention_apply(*, now: datetime) -> int:
     """Drop days beyond the retention and batches beyond their week; returns the number of days dropped."""
-    dropped = partitions.partitions_drop_before(now.date() - timedelta(days=settings.CONFIG.retention_days))
+    config = settings.CONFIG
+    default = retention.Kept(config.retention_days, config.rollup_retention_days)
+    kept = retention.kept_by_metric(default, config.retention_classes)
+    dropped = retention.raw_drop(now.date(), kept, default)
+    retention.rollups_drop(now.date(), kept)
+    exemplars_drop_before(int((now - timedelta(days=config.exemplar_retention_days)).timestamp() * 1000))
     IngestBatch.objects.filter(received_at__lt=now - BATCH_KEPT).delete()
     totals_forget(now=now)
     return len(dropped)
@@ -82,10 +88,10 @@ def compaction_run(*, now: datetime) -> CompactionRun:
 
 
 def _pack(*, now_ms: int) -> int:
-    """Pack windows, then days that are over, for as long as a run may take; the next run goes on from there."""
+    """Pack windows, then days that are over, then roll those up; what a run has no time for is the next one's."""
     ends_at_seconds = time.monotonic() + PACKING_SECONDS
     packed = 0
-    for pack in (compaction.pack_windows, compaction.pack_days):
+    for pack in (compaction.pack_windows, compaction.pack_days, rolling.roll_days):
         while time.monotonic() < ends_at_seconds:
             done = pack(now_ms=now_ms, limit=PACKED_AT_ONCE)
             packed += done

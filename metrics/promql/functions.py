@@ -14,6 +14,7 @@ from metrics.promql.native.functions import READINGS
 from metrics.promql.nodes import Call, Node, RangeSelector, Selector
 from metrics.promql.operands import Operand, ScalarValue, TextValue, VectorValue, empty_vector, vector_of
 from metrics.promql.relabelling import label_replaced, labels_joined, sorted_by_label, sorted_by_value
+from metrics.promql.rolling import ROLLUP_LABEL
 from metrics.promql.types import Floats, QueryError
 
 # These leave histograms out without a word, as all elementwise functions do.
@@ -155,4 +156,4 @@ def _labels_of_absence(node: Node) -> dict[str, str]:
             labels[matcher.name] = matcher.value
         else:
             labels.pop(matcher.name, None)
-    return {name: value for name, value in labels.items() if name != "__name__" and value}
+    return {name: value for name, value in labels.items() if name not in ("__name__", ROLLUP_LABEL) and value}

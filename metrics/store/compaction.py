@@ -19,6 +19,7 @@ from metrics.store.columns import Samples, concatenate
 from metrics.store.listing import day_of
 from metrics.store.partitions import partitions_ensure
 from metrics.store.raw import raw_cursor
+from metrics.store.unsent import heads_forget
 
 ADVISORY_LOCK = 7_241_001
 MAX_HEADS = 4_000
@@ -63,7 +64,7 @@ def compactor_lock() -> Iterator[bool]:
 
 
 @contextmanager
-def _step() -> Iterator[psycopg.Cursor[Any]]:
+def step() -> Iterator[psycopg.Cursor[Any]]:
     """Open the transaction of one step; what a crash undoes is simply done again, so nobody waits for the disk."""
     with transaction.atomic(), raw_cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = off")
@@ -90,12 +91,12 @@ def compact_once() -> Compacted:
         if not ids:
             return Compacted()
         samples = _read_heads(cursor, ids)
-    with _step() as cursor:
+    with step() as cursor:
         rows = _minute_rows(cursor, samples)
         _write(cursor, RECENT, rows)
-        cursor.execute("DELETE FROM metrics_headblock WHERE id = ANY(%s)", [ids])
-        if cursor.rowcount != len(ids):
-            raise RuntimeError(f"{len(ids)} head blocks were packed but {cursor.rowcount} were there to delete")
+        gone = heads_forget(cursor, ids)
+        if gone != len(ids):
+            raise RuntimeError(f"{len(ids)} head blocks were packed but {gone} were there to delete")
         _touch_series(cursor, samples)
     return Compacted(len(ids), len(rows), samples.values.size)
 
@@ -193,7 +194,7 @@ def pack_windows(*, now_ms: int, limit: int = 200) -> int:
         windows = cursor.fetchall()
     partitions_ensure({day for day, _, _, is_closed in windows if is_closed})
     for day, group_no, hours, is_closed in windows:
-        with _step() as cursor:
+        with step() as cursor:
             end = (hours + 1) * WINDOW_MS if is_closed else settled_before
             _pack_window(cursor, day, group_no, (hours * WINDOW_MS, end - 1), is_closed=is_closed)
     return len(windows)
@@ -252,7 +253,7 @@ def pack_days(*, now_ms: int, limit: int = 200) -> int:
         days = cursor.fetchall()
     partitions_ensure({day for day, _ in days})
     for day, group_no in days:
-        with _step() as cursor:
+        with step() as cursor:
             _pack_day(cursor, day, group_no)
     return len(days)
 

@@ -25,9 +25,16 @@ class Section(IntEnum):
     ROW_OF_SERIES = 7  # u8 a series: which timestamp row is its own
     ROW_LENGTHS = 8  # u32 a row: its number of timestamps
     PAGED_VALUES = 16  # values of levels 2 and up: one pcodec chunk in pages of whole series
-    ROLLUPS = 17  # room for levels 3 and up: min, max, sum, count, last
+    ROLLUPS = 17  # never written
     NATIVE_HISTOGRAMS = 18  # which samples are histograms, their lengths, their bytes compressed
-    EXEMPLARS = 19  # room
+    EXEMPLARS = 19  # never written
+    # Roll-ups: each a paged column like PAGED_VALUES, all of the same length.
+    LAST = 32
+    LEAST = 33
+    GREATEST = 34
+    SUM = 35
+    COUNT = 36
+    FALLS = 37
 
 
 class CorruptBlock(ValueError):

@@ -183,6 +183,71 @@ def place_runs(offsets, times, values, cursor, out_times, out_values):
         cursor[number] = place
 
 
+@nb.njit(nogil=True, cache=True)
+def roll_up(offsets, times, values, stale, before, bucket_ms, out_offsets, last_row, low, high, total, count, falls):
+    """Fold each series' samples into buckets of time; returns the number of buckets.
+
+    For each bucket: the row of its last sample, least and greatest value (NaN only where all are), sum, number of
+    samples, and what counters lost by falling (the value before each fall). `before` is the last value of each series
+    before its first row, NaN where there is none. Stale markers are left out.
+    """
+    place = np.int64(0)
+    for s in range(offsets.size - 1):
+        out_offsets[s] = place
+        previous = before[s]
+        bucket = np.int64(0)
+        is_open = False
+        for i in range(offsets[s], offsets[s + 1]):
+            if stale[i]:
+                continue
+            value = values[i]
+            this = times[i] // bucket_ms
+            if not is_open or this != bucket:
+                if is_open:
+                    place += 1
+                is_open = True
+                bucket = this
+                low[place] = value
+                high[place] = value
+                total[place] = 0.0
+                count[place] = 0.0
+                falls[place] = 0.0
+            if value < low[place] or low[place] != low[place]:
+                low[place] = value
+            if value > high[place] or high[place] != high[place]:
+                high[place] = value
+            if value < previous:
+                falls[place] += previous
+            total[place] += value
+            count[place] += 1.0
+            last_row[place] = i
+            previous = value
+        if is_open:
+            place += 1
+    out_offsets[offsets.size - 1] = place
+    return place
+
+
+@nb.njit(nogil=True, cache=True)
+def lift_counters(offsets, values, falls):
+    """Add to each value what its series lost by falling up to there, so that it never falls; in place.
+
+    A fall of NaN stands for a raw sample, whose falls are seen from the values themselves.
+    """
+    for s in range(offsets.size - 1):
+        lost = 0.0
+        previous = np.nan
+        for i in range(offsets[s], offsets[s + 1]):
+            value = values[i]
+            if falls[i] != falls[i]:
+                if value < previous:
+                    lost += previous
+            elif i > offsets[s]:
+                lost += falls[i]
+            values[i] = value + lost
+            previous = value
+
+
 def warm_up() -> None:
     """Compile every kernel for the types it is called with."""
     ints, floats, offsets = np.zeros(1, np.int64), np.zeros(1), np.zeros(2, np.int64)
@@ -196,3 +261,8 @@ def warm_up() -> None:
             ints, ints, np.array([0, 1]), ints, ints, values, ints, ints, ints + 1, ints.copy(), ints.copy(), floats
         )
     place_runs(np.array([0, 1]), ints, floats, ints.copy(), ints.copy(), floats.copy())
+    nothing = np.zeros(1, np.bool_)
+    roll_up(
+        np.array([0, 1]), ints, floats, nothing, floats, 1, offsets, ints.copy(), *(floats.copy() for _ in range(5))
+    )
+    lift_counters(np.array([0, 1]), floats.copy(), floats)

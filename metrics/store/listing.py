@@ -29,12 +29,15 @@ def _also_recent(query: str) -> str:
     return query + query.replace(" 2,", " 3,").replace("metrics_groupblock", "metrics_recentblock")
 
 
+BlockKey = tuple[str, int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class BlockRef:
     """Where a block is and how many samples it holds, without its data."""
 
     # Packed again, blocks keep the id of the latest that went into them: with the samples the key tells them apart.
-    key: tuple[str, int, int, int]
+    key: BlockKey
     day: date | None
     samples: int
     is_recent: bool = False

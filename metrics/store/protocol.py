@@ -14,6 +14,8 @@ class SelectLimits:
 
     max_samples: int = 50_000_000
     max_range_ms: int = 30 * 86_400_000
+    # Steps or windows beyond this are answered from roll-ups.
+    raw_range_ms: int = 30 * 86_400_000
     timeout_ms: int = 15_000
 
 

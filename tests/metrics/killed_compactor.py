@@ -19,8 +19,9 @@ def die() -> NoReturn:
 
 def rig(module: Any, point: str) -> None:
     """Put the death where the step would do its work."""
-    write: Callable[..., None] = module._write
-    step: Callable[[], Any] = module._step
+    name = "_write" if hasattr(module, "_write") else "_roll"
+    write: Callable[..., None] = getattr(module, name)
+    step: Callable[[], Any] = module.step
 
     def deadly_write(*arguments: Any) -> None:
         if point == "before the write":
@@ -38,19 +39,21 @@ def rig(module: Any, point: str) -> None:
         if point == "after the commit":
             die()
 
-    module._write, module._step = deadly_write, deadly_step
+    setattr(module, name, deadly_write)
+    module.step = deadly_step
 
 
 def main(step: str, point: str, now_ms: int) -> None:
     """Do one step under the lock."""
     django.setup()
-    from metrics.store import compaction
+    from metrics.store import compaction, rolling  # noqa: PLC0415
 
-    rig(compaction, point)
+    rig(rolling if step == "roll_days" else compaction, point)
     steps: dict[str, Callable[[], object]] = {
         "compact_once": compaction.compact_once,
         "pack_windows": lambda: compaction.pack_windows(now_ms=now_ms),
         "pack_days": lambda: compaction.pack_days(now_ms=now_ms),
+        "roll_days": lambda: rolling.roll_days(now_ms=now_ms),
     }
     with compaction.compactor_lock() as held:
         if held:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from django.db import connection
 
-from metrics.models import GroupBlock, HeadBlock, RecentBlock
-from metrics.store import compaction
+from metrics.models import GroupBlock, HeadBlock, RecentBlock, RollupBlock
+from metrics.store import compaction, rolling
 from metrics.store.columns import Samples
 from metrics.store.postgres import PostgresStore
 from tests.metrics.killed_compactor import POINTS
@@ -36,8 +36,11 @@ def die_in(step: str, point: str) -> None:
     assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
 
 
-def counts() -> tuple[int, int, int]:
-    return HeadBlock.objects.count(), RecentBlock.objects.count(), GroupBlock.objects.count()
+def counts() -> tuple[int, int, int, int]:
+    head, recent, packed, rolled = (
+        model.objects.count() for model in (HeadBlock, RecentBlock, GroupBlock, RollupBlock)
+    )
+    return head, recent, packed, rolled
 
 
 def samples_kept() -> int:
@@ -62,24 +65,31 @@ def _no_blocks(transactional_db: None) -> Iterator[None]:
     GroupBlock.objects.all().delete()
 
 
+STEPS = {
+    "compact_once": compaction.compact_once,
+    "pack_windows": lambda: compaction.pack_windows(now_ms=LATER),
+    "pack_days": lambda: compaction.pack_days(now_ms=LATER),
+    "roll_days": lambda: rolling.roll_days(now_ms=LATER),
+}
+
+
 @pytest.mark.usefixtures("_no_blocks")
 @pytest.mark.django_db(transaction=True)
-def test_every_step_survives_its_death_at_every_point():
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_survives_its_death_at_every_point(step: str):
+    rolling.forget_days()
     expected = fill()
-    steps = {
-        "compact_once": compaction.compact_once,
-        "pack_windows": lambda: compaction.pack_windows(now_ms=LATER),
-        "pack_days": lambda: compaction.pack_days(now_ms=LATER),
-    }
-    for step, finish in steps.items():
-        before = counts()
-        for point in POINTS[:-1]:
-            die_in(step, point)
-            assert counts() == before, (step, point)
-            assert read(PostgresStore(), low=T0, high=LATER) == expected, (step, point)
-        die_in(step, POINTS[-1])
-        assert read(PostgresStore(), low=T0, high=LATER) == expected, step
-        finish()
-        assert read(PostgresStore(), low=T0, high=LATER) == expected, step
+    for earlier in list(STEPS)[: list(STEPS).index(step)]:
+        STEPS[earlier]()
+    before = counts()
+    for point in POINTS[:-1]:
+        die_in(step, point)
+        assert counts() == before, point
+        assert read(PostgresStore(), low=T0, high=LATER) == expected, point
+    die_in(step, POINTS[-1])
+    assert read(PostgresStore(), low=T0, high=LATER) == expected
+    for further in list(STEPS)[list(STEPS).index(step) :]:
+        STEPS[further]()
+        assert read(PostgresStore(), low=T0, high=LATER) == expected
         assert samples_kept() == 4 * 3 * 230
-    assert counts() == (0, 0, 2)
+    assert counts() == (0, 0, 2, 2)
