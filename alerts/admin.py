@@ -34,8 +34,11 @@ from alerts.models.rules import RuleKind
 from alerts.rules.kinds import ASKED_KINDS
 from alerts.rules.validation import LONGEST_EXPRESSION, rule_problems
 from alerts.services import configuration
+from metrics.domain import MAX_NAME_BYTES
 
 LONGEST_SHOWN = 20_000
+# What of a spec has a box of its own; the rest stays JSON.
+BOXES: dict[str, tuple[str, ...]] = {RuleKind.PROMQL: ("expr",), RuleKind.RECORDING: ("record", "expr")}
 CODE = {"class": "code", "rows": 4, "cols": 80, "spellcheck": "false"}
 
 
@@ -45,18 +48,24 @@ THRESHOLD_HELP = '{"metric_path": "cpu.p95", "condition": "greater_than", "thres
 def spec_help() -> str:
     """Return what the spec of each kind of rule but PromQL may hold."""
     asked = [f"{kind.label}: {', '.join(sorted(kind.keys)) or 'nothing'}" for _, kind in ASKED_KINDS.filled()]
-    return ". ".join([f"Threshold: {THRESHOLD_HELP}", *asked])
+    return ". ".join([f"Threshold: {THRESHOLD_HELP}", 'Recording: {"limit": 100} or nothing', *asked])
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     """A rule, checked as the API checks it; PromQL has a box of its own, so that nobody writes it as JSON."""
 
+    record = forms.CharField(
+        label="Recorded as",
+        required=False,
+        max_length=MAX_NAME_BYTES,
+        help_text="For the kind Recording: the name of the series, such as job:http_requests:rate5m.",
+    )
     expr = forms.CharField(
         label="PromQL",
         required=False,
         max_length=LONGEST_EXPRESSION,
         widget=forms.Textarea(attrs=CODE),
-        help_text="For the kind PromQL: the alert fires for each series the query returns.",
+        help_text="PromQL: the alert fires for each series the query returns. Recording: what is written at each tick.",
     )
     spec = forms.JSONField(label="What is asked", required=False, widget=forms.Textarea(attrs=CODE))
 
@@ -76,19 +85,21 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         """Show the query of a PromQL rule in its own box."""
         super().__init__(*args, **kwargs)
         self.fields["spec"].help_text = spec_help()
-        if self.instance.kind == RuleKind.PROMQL and not self.instance._state.adding:
-            self.initial["expr"] = self.instance.spec.get("expr", "")
-            self.initial["spec"] = {}
+        if self.instance.kind in BOXES and not self.instance._state.adding:
+            rest = dict(self.instance.spec)
+            self.initial.update({box: rest.pop(box, "") for box in BOXES[self.instance.kind]})
+            self.initial["spec"] = rest
 
     def clean(self) -> dict[str, Any]:
         """Add what the rule checks find."""
         cleaned = super().clean() or {}
-        promql = cleaned.get("kind") == RuleKind.PROMQL
+        boxes = BOXES.get(cleaned.get("kind", ""), ())
         cleaned["spec"] = cleaned.get("spec") or {}
-        if promql:
-            cleaned["spec"] = {"expr": cleaned.get("expr", "")}
+        if boxes and isinstance(cleaned["spec"], dict):
+            cleaned["spec"] |= {box: cleaned.get(box, "") for box in boxes}
         for field, text in rule_problems(cleaned).items():
-            shown = "expr" if promql and field == "spec" else field
+            box = text.partition(" ")[0].rstrip(":")
+            shown = (box if box in boxes else "expr") if boxes and field == "spec" else field
             self.add_error(shown if shown in self.fields else None, text)
         return cleaned
 
@@ -170,7 +181,7 @@ class RuleAdmin(ConfiguredAdmin):
     save_on_top = True
     fieldsets = (
         (None, {"fields": ("name", "group", "severity", "enabled", "description")}),
-        ("Condition", {"fields": ("kind", "expr", "spec", "for_seconds", "keep_firing_for_seconds")}),
+        ("Condition", {"fields": ("kind", "record", "expr", "spec", "for_seconds", "keep_firing_for_seconds")}),
         ("What the alert says", {"fields": ("labels", "annotations")}),
         ("Timing and order", {"classes": ("collapse",), "fields": ("window_seconds", "cooldown_seconds", "position")}),
     )
@@ -185,6 +196,8 @@ class RuleAdmin(ConfiguredAdmin):
     @admin.display(description="State")
     def state(self, rule: Any) -> str:
         """Say how many of the rule's label sets fire or wait."""
+        if rule.kind == RuleKind.RECORDING:
+            return f"records {rule.spec.get('record', '')}"
         parts = [f"{rule.firing_count} firing"] * bool(rule.firing_count)
         parts += [f"{rule.pending_count} pending"] * bool(rule.pending_count)
         return ", ".join(parts) or ("quiet" if rule.last_evaluated_at else "not evaluated yet")

@@ -7,6 +7,9 @@ EVALUATIONS = Counter("console_rule_evaluations_total", "Rule evaluations by out
 EVALUATION_SECONDS = Histogram(
     "console_rule_evaluation_duration_seconds", "Time of one evaluation of a group.", ["group"]
 )
+RECORDED = Counter(
+    "console_recorded_samples_total", "Samples written by recording rules, at their time or over the past.", ["work"]
+)
 EVALUATION_LAG = Histogram(
     "console_rule_evaluation_lag_seconds", "From the grid time to the evaluation.", ["group"],
     buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60),

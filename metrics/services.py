@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import numpy as np
 from django.conf import settings
 from django.db import transaction
 
 from aivillage_console.accounts.models import Source
-from metrics.domain import Rejection
+from metrics.domain import Rejection, SeriesBatch
 from metrics.ingest.deltas import totals_forget
 from metrics.ingest.push_groups import groups_repeat
 from metrics.ingest.refusals import rejection_record
-from metrics.ingest.rows import MetricRow, write_rows
+from metrics.ingest.rows import MetricRow, gate, write_rows
+from metrics.ingest.windows import Window
+from metrics.ingest.writer import store_samples, write_series
 from metrics.models import IngestBatch
+from metrics.promql.types import STALE_NAN
 from metrics.registry import IngestContext
 from metrics.store import compaction, partitions, retention, rolling
 from metrics.store.exemplars import exemplars_drop_before
@@ -33,6 +37,36 @@ def samples_append(
     context = IngestContext(source.pk, source.name, now, backfill)
     with transaction.atomic():
         return write_rows(list(enumerate(rows)), context)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a result: how many samples are stored, the first reason why not all, and which series it has."""
+
+    samples: int
+    refused: str
+    series: bytes
+
+
+def result_append(
+    batch: SeriesBatch, *, source: Source, now: datetime, before: bytes = b"", at_ms: int | None = None
+) -> Appended:
+    """Store what a recording rule computed, whatever its age; with `at_ms`, series of `before` that it lacks end there.
+
+    `before` is the `series` of an earlier answer. Samples and stale markers are one transaction; the same timestamps
+    again are written over.
+    """
+    times = batch.timestamps_ms
+    window = Window(int(np.min(times)), int(np.max(times))) if times.size else Window(0, 0)
+    with transaction.atomic():
+        written = write_series(batch, source_id=source.pk, gate=gate(), window=window, now=now)
+        series = np.unique(written.series_ids[written.series_ids >= 0])
+        gone = np.setdiff1d(np.frombuffer(before, np.int64), series)
+        if gone.size and at_ms is not None:
+            stale = Samples(gone, np.full(gone.size, at_ms, np.int64), np.full(gone.size, STALE_NAN))
+            store_samples(stale, Window(at_ms, at_ms))
+    refused = [f"{count} samples were not stored: {reason}" for reason, count in written.refused.items()]
+    return Appended(written.samples + written.histograms, next(iter(refused), ""), series.tobytes())
 
 
 def refused_request_keep(

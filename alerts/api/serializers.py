@@ -104,8 +104,11 @@ class RuleGroupSerializer(StrictSerializer, serializers.ModelSerializer[RuleGrou
 
     class Meta:
         model = RuleGroup
-        fields = ("id", "name", "interval_seconds", "enabled", "last_evaluated_at", "missed", "created_at")
-        read_only_fields = ("id", "last_evaluated_at", "missed", "created_at")
+        fields = (
+            "id", "name", "interval_seconds", "enabled", "last_evaluated_at", "evaluation_seconds", "missed",
+            "created_at",
+        )  # fmt: skip
+        read_only_fields = ("id", "last_evaluated_at", "evaluation_seconds", "missed", "created_at")
 
 
 class RuleSerializer(_Configured):
@@ -116,10 +119,12 @@ class RuleSerializer(_Configured):
         fields = (
             "id", "group", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations",
             "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled", "health",
-            "last_evaluated_at", "last_error", "version", "created_at", "updated_at", "expected_version",
+            "last_evaluated_at", "last_error", "evaluation_seconds", "version", "created_at", "updated_at",
+            "expected_version",
         )  # fmt: skip
         read_only_fields = (
-            "id", "health", "last_evaluated_at", "last_error", "version", "created_at", "updated_at",
+            "id", "health", "last_evaluated_at", "last_error", "evaluation_seconds", "version", "created_at",
+            "updated_at",
         )  # fmt: skip
 
 

@@ -81,3 +81,12 @@ class WebhookState(StrEnum):
     DUE = "due"  # Stored, not dealt with.
     DONE = "done"  # Dealt with: `outcome` says what came of it.
     QUARANTINED = "quarantined"  # Given up after several tries, with the reason in `last_error`.
+
+
+class BackfillState(StrEnum):
+    """Where the work of computing a recording rule over the past stands."""
+
+    DUE = "due"  # Slices are ahead.
+    DONE = "done"  # All of it is written.
+    FAILED = "failed"  # Given up, with the reason in `last_error`; what was written stays.
+    CANCELLED = "cancelled"  # Stopped by a person; what was written stays.

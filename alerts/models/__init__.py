@@ -4,6 +4,7 @@ from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
 from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
 from alerts.models.inbound import InboundHook, IssuePoll, WebhookIn
+from alerts.models.recording import RecordedSeries, RecordingBackfill
 from alerts.models.rules import Rule, RuleGroup, RuleKind, RuleState
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "NotificationHistory",
     "Policy",
     "PolicyStep",
+    "RecordedSeries",
+    "RecordingBackfill",
     "Rule",
     "RuleGroup",
     "RuleKind",

@@ -12,10 +12,11 @@ from alerts.models.columns import choices, only
 
 
 class RuleKind(models.TextChoices):
-    """What a rule is about: samples, or what the app above that owns the kind keeps."""
+    """What a rule is about: samples, or what the app above that owns the kind keeps; `recording` makes series."""
 
     PROMQL = "promql", "PromQL"
     THRESHOLD = "threshold", "Threshold"
+    RECORDING = "recording", "Recording"
     SECURITY_EVENT = "security_event", "Security event"
     PHASE_FAILED = "phase_failed", "Phase failed"
     RUN_STALLED = "run_stalled", "Run stalled"
@@ -40,6 +41,7 @@ class RuleGroup(Leased):
     )
     enabled = models.BooleanField(default=True)
     last_evaluated_at = models.DateTimeField(null=True, blank=True, help_text="Grid time of the last evaluation.")
+    evaluation_seconds = models.FloatField(default=0, editable=False, help_text="What the last round took.")
     missed = models.PositiveBigIntegerField(default=0, help_text="Grid times that were never evaluated.")
     hurry_asked_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When a round off the grid was asked for; empty once done."
@@ -60,7 +62,7 @@ class RuleGroup(Leased):
 
 
 class Rule(models.Model):
-    """A condition over stored samples that makes an alert while it holds."""
+    """A condition over stored samples that makes an alert while it holds, or an expression recorded as new series."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     group = models.ForeignKey(RuleGroup, on_delete=models.CASCADE, related_name="rules")
@@ -71,6 +73,7 @@ class Rule(models.Model):
     spec = models.JSONField(
         default=dict,
         help_text="promql: {expr}; threshold: {metric_path, denominator_path?, condition, threshold}; "
+        "recording: {record, expr, limit?}; "
         "other kinds: what the app that answers them takes.",
     )
     severity = models.CharField(max_length=10, choices=choices(Severity), default=Severity.MEDIUM.value)
@@ -91,6 +94,7 @@ class Rule(models.Model):
     health = models.CharField(max_length=10, choices=RuleHealth.choices, default=RuleHealth.NEVER.value, editable=False)
     last_evaluated_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
+    evaluation_seconds = models.FloatField(default=0, editable=False, help_text="What the last evaluation took.")
     failed_evaluations = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
 
     class Meta:

@@ -6,7 +6,7 @@ from alerts import selectors
 from alerts.engine.states import RuleStateName
 from alerts.engine.threshold import BadThreshold
 from alerts.models import Rule, RuleState
-from alerts.models.rules import RuleHealth
+from alerts.models.rules import RuleHealth, RuleKind
 from alerts.rules.queries import compiled
 from alerts.rules.texts import annotations_of
 from metrics.registry import RuleAlert, RuleGroupShown, RuleShown
@@ -31,7 +31,7 @@ def _alert(rule: Rule, state: RuleState) -> RuleAlert:
 
 
 def _query(rule: Rule) -> str:
-    if rule.kind not in ("promql", "threshold"):
+    if rule.kind not in ("promql", "threshold", "recording"):
         return f"{rule.kind}()"
     try:
         return compiled(rule).query
@@ -39,7 +39,22 @@ def _query(rule: Rule) -> str:
         return ""
 
 
+def _recording(rule: Rule) -> RuleShown:
+    return RuleShown(
+        name=str(rule.spec.get("record", "")),
+        query=_query(rule),
+        labels=rule.labels,
+        health=HEALTH.get(RuleHealth(rule.health), "unknown"),
+        last_error=rule.last_error,
+        last_evaluated_at=rule.last_evaluated_at,
+        evaluation_seconds=rule.evaluation_seconds,
+        records=True,
+    )
+
+
 def _rule(rule: Rule) -> RuleShown:
+    if rule.kind == RuleKind.RECORDING:
+        return _recording(rule)
     return RuleShown(
         name=rule.name,
         query=_query(rule),
@@ -49,6 +64,7 @@ def _rule(rule: Rule) -> RuleShown:
         health=HEALTH.get(RuleHealth(rule.health), "unknown"),
         last_error=rule.last_error,
         last_evaluated_at=rule.last_evaluated_at,
+        evaluation_seconds=rule.evaluation_seconds,
         for_seconds=rule.for_seconds,
         keep_firing_for_seconds=rule.keep_firing_for_seconds,
     )
@@ -62,6 +78,7 @@ def groups_shown(viewer: object) -> list[RuleGroupShown]:
             file=FILE,
             interval_seconds=group.interval_seconds,
             last_evaluated_at=group.last_evaluated_at,
+            evaluation_seconds=group.evaluation_seconds,
             rules=[_rule(rule) for rule in group.rules.all() if rule.enabled],
         )
         for group in selectors.rule_groups_with_states(viewer)

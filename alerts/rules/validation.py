@@ -11,7 +11,9 @@ from aivillage_console.lib import templating
 from alerts.engine.severity import SYNONYMS
 from alerts.engine.threshold import BadThreshold
 from alerts.rules.kinds import ASKED_KINDS
+from alerts.rules.limits import MOST_SERIES
 from alerts.rules.queries import compiled_spec
+from metrics.domain import MAX_NAME_BYTES
 from metrics.promql.parsing import parse
 from metrics.promql.types import QueryError
 
@@ -19,8 +21,10 @@ LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")  # noqa: TID251
 KEYS = {
     "promql": frozenset({"expr"}),
     "threshold": frozenset({"metric_path", "denominator_path", "condition", "threshold"}),
+    "recording": frozenset({"record", "expr", "limit"}),
 }
 LONGEST_EXPRESSION = 10_000
+UNFIT_IN_NAMES = frozenset("{}\0\n\r\t \"'")
 
 
 def rule_problems(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -43,7 +47,24 @@ def rule_problems(fields: Mapping[str, Any]) -> dict[str, str]:
     if unknown:
         known = ", ".join(sorted(keys[kind])) or "no keys"
         return found | {"spec": f"Unknown keys {', '.join(unknown)}; a {kind} rule knows {known}."}
-    return found | _spec_problems(kind, spec, int(fields.get("window_seconds") or 300))
+    if kind == "recording":
+        found |= _recording_problems(fields, spec)
+    return found if "spec" in found else found | _spec_problems(kind, spec, int(fields.get("window_seconds") or 300))
+
+
+def _recording_problems(fields: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, str]:
+    record, limit, labels = spec.get("record"), spec.get("limit"), fields.get("labels") or {}
+    if fields.get("annotations"):
+        return {"annotations": "A recording rule makes no alert, so it has no annotations."}
+    if isinstance(labels, Mapping) and "__name__" in labels:
+        return {"labels": "The name is what `record` says: leave __name__ out."}
+    if not isinstance(record, str) or not record.strip():
+        return {"spec": "record is missing: the name of the series it writes."}
+    if set(record) & UNFIT_IN_NAMES or len(record.encode()) > MAX_NAME_BYTES:
+        return {"spec": f"record: {record[:60]!r} is no metric name; labels belong into `labels`."}
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= MOST_SERIES):
+        return {"spec": f"limit is a whole number of series up to {MOST_SERIES}; 0 stands for that."}
+    return {}
 
 
 def known_keys() -> dict[str, frozenset[str]]:
@@ -62,7 +83,7 @@ def _spec_problems(kind: str, spec: Mapping[str, Any], window_seconds: int) -> d
         return _asked_problems(kind, spec)
     if kind == "threshold" and not _is_number(spec.get("threshold")):
         return {"spec": "threshold is not a number."}
-    if kind == "promql" and not str(spec.get("expr", "")).strip():
+    if kind in ("promql", "recording") and not str(spec.get("expr", "")).strip():
         return {"spec": "expr is missing."}
     try:
         query = compiled_spec(kind, spec, window_seconds).query

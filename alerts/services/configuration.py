@@ -16,6 +16,7 @@ from alerts.channels import CHANNELS
 from alerts.engine.issues import allowed_problem
 from alerts.models import Channel, InboundHook, Policy, PolicyStep, Rule, RuleGroup
 from alerts.rules.validation import rule_problems
+from alerts.services.record import recording_end, recording_rules_of
 
 OWN_FIELDS = {
     RuleGroup: ("name", "interval_seconds", "enabled"),
@@ -219,6 +220,7 @@ def policy_save(
 def configured_delete(obj: models.Model, *, actor: Actor, now: datetime) -> None:
     """Delete a rule, group, channel, policy or webhook."""
     before, identity = described(obj), str(obj.pk)
+    recording_end(recording_rules_of(obj), now)
     name = obj._meta.model_name or ""
     obj.delete()
     audit(actor, f"{name}.delete", object_type=name, object_id=identity, now=now, before=before)

@@ -14,13 +14,14 @@ from alerts.engine.episodes import Seen
 from alerts.engine.states import Severity
 from alerts.measures import EVALUATION_LAG, EVALUATION_SECONDS, EVALUATIONS, WORK
 from alerts.models import Rule, RuleGroup
-from alerts.models.rules import RuleHealth
+from alerts.models.rules import RuleHealth, RuleKind
 from alerts.pipeline import Observation
 from alerts.rules.kinds import ASKED_KINDS
 from alerts.services.answers import NO_DATA, answer
 from alerts.services.decide import observe
 from alerts.services.hurrying import give_back
 from alerts.services.labelsets import RULE_ERRORS, Tick, apply, lose, retire
+from alerts.services.record import record, recording_end
 
 Clock = Callable[[], datetime]
 log = structlog.get_logger(__name__)
@@ -58,8 +59,11 @@ def _evaluate_group(group: RuleGroup, now: datetime, ends_at: float) -> None:
             _out_of_time(group, now)
             return
         group.hurry_done_at = now
+    took_seconds = monotonic() - began
+    if ticks.evaluate:
+        group.evaluation_seconds = took_seconds
     give_back(group, next_at=clock.at_seconds(ticks.next_at), now=now)
-    EVALUATION_SECONDS.labels(group=group.name).observe(monotonic() - began)
+    EVALUATION_SECONDS.labels(group=group.name).observe(took_seconds)
 
 
 def _evaluate_rules(
@@ -81,12 +85,11 @@ def _out_of_time(group: RuleGroup, now: datetime) -> None:
 
 def _evaluate_rule(rule: Rule, at: datetime, group: RuleGroup, *, on_grid: bool) -> None:
     if not rule.enabled:
-        retire(rule, at)
+        _switched_off(rule, at)
         return
+    began = monotonic()
     try:
-        with transaction.atomic():
-            tick = Tick(rule, at, answer(rule, at))
-        missing = apply(tick, silent_since=at - timedelta(seconds=2 * group.interval_seconds))
+        missing, complaint = _asked(rule, at, group)
     except (*RULE_ERRORS, DataError, ProgrammingError) as error:
         log.warning("rule.unknown", rule=rule.name, error=str(error))
         if on_grid:  # How often it failed is counted in intervals.
@@ -96,11 +99,27 @@ def _evaluate_rule(rule: Rule, at: datetime, group: RuleGroup, *, on_grid: bool)
     if rule.failed_evaluations >= FAILURES_BEFORE_ALERT:
         observe(_not_evaluated(rule, Seen.CLEAR), now=at)
     _told_of_silence(rule, missing, at)
-    health = RuleHealth.UNKNOWN if missing else RuleHealth.OK
     Rule.objects.filter(pk=rule.pk).update(
-        health=health.value, last_evaluated_at=at, last_error=NO_DATA if missing else "", failed_evaluations=0
-    )
+        health=(RuleHealth.UNKNOWN if complaint else RuleHealth.OK).value, last_evaluated_at=at,
+        last_error=complaint[:2000], failed_evaluations=0, evaluation_seconds=monotonic() - began,
+    )  # fmt: skip
     EVALUATIONS.labels(group=group.name, result="ok").inc()
+
+
+def _asked(rule: Rule, at: datetime, group: RuleGroup) -> tuple[int, str]:
+    """Evaluate a rule; return how many alerts miss their data, and what is wrong though it could be evaluated."""
+    if rule.kind == RuleKind.RECORDING:
+        return 0, record(rule, at)
+    with transaction.atomic():
+        tick = Tick(rule, at, answer(rule, at))
+    missing = apply(tick, silent_since=at - timedelta(seconds=2 * group.interval_seconds))
+    return missing, NO_DATA if missing else ""
+
+
+def _switched_off(rule: Rule, at: datetime) -> None:
+    retire(rule, at)
+    if rule.kind == RuleKind.RECORDING:
+        recording_end([rule], at)
 
 
 def _told_of_silence(rule: Rule, missing: int, at: datetime) -> None:

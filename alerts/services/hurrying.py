@@ -44,6 +44,7 @@ def give_back(group: RuleGroup, *, next_at: datetime, now: datetime) -> bool:
     soon = min(next_at, now + PACE)
     return outbox.finish(
         group, last_evaluated_at=group.last_evaluated_at, missed=group.missed, hurry_done_at=group.hurry_done_at,
+        evaluation_seconds=group.evaluation_seconds,
         hurry_asked_at=Case(When(asked_since, then=F("hurry_asked_at")), default=None, output_field=DateTimeField()),
         due_at=Case(When(asked_since, then=_at(soon)), default=_at(next_at)),
     )  # fmt: skip
