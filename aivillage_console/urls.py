@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("-/status", probes.status, name="status"),
     path("admin/", admin.site.urls),
     path("api/console/v1/", include("alerts.api.urls")),
+    path("api/console/v1/", include("metrics.api.urls")),
     path("api/console/v1/", include("security.api.urls")),
     path("api/console/v1/", include("health.api.urls")),
     path("api/console/v1/", include("forge_dashboard.api.urls")),

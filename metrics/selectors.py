@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.db import connection
+from django.db.models import Count, Q, TextField
+from django.db.models.functions import Cast
 
-from metrics.models import MetadataEntry, RejectedRequest, Series
+from aivillage_console.lib.durations import format_ms
+from metrics.models import MetadataEntry, RejectedRequest, ScrapePool, ScrapeTarget, Series, TargetHealth
 from metrics.promql.engine import evaluate
 from metrics.promql.questions import selectors_of
 from metrics.promql.rolling import NOTE, Roller
@@ -261,6 +264,9 @@ def samples_between(matchers: Sequence[Matcher], *, start_ms: int, end_ms: int, 
         return STORE.select(matchers, start_ms, end_ms)
 
 
+MOST_TARGETS = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class TargetShown:
     """One target as it is listed: what was discovered, what it became, and how its last scrape went."""
@@ -287,8 +293,60 @@ class TargetsState:
 
 
 def targets_state(viewer: object = None) -> TargetsState:
-    """Return what is scraped."""
-    return TargetsState()
+    """Return what is scraped and what relabelling dropped, by pool; at most so many of them."""
+    state = TargetsState()
+    for row in ScrapeTarget.objects.select_related("pool").order_by("pool__name", "id")[:MOST_TARGETS]:
+        if row.health == TargetHealth.DROPPED:
+            state.dropped.append(_target_shown(row))
+            state.dropped_counts[row.pool.name] = state.dropped_counts.get(row.pool.name, 0) + 1
+        else:
+            state.active.append(_target_shown(row))
+    return state
+
+
+def _target_shown(row: ScrapeTarget) -> TargetShown:
+    return TargetShown(
+        row.pool.name, row.discovered_labels, row.labels, row.scrape_url, row.health, row.last_error,
+        row.last_scrape_at, row.last_duration_seconds, format_ms(row.interval_ms), format_ms(row.timeout_ms),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PoolShown:
+    """A pool with how many of its targets fare how."""
+
+    pool: ScrapePool
+    up: int
+    down: int
+    unknown: int
+    dropped: int
+
+    @property
+    def active(self) -> int:
+        """Targets that are scraped."""
+        return self.up + self.down + self.unknown
+
+
+def scrape_pools(viewer: object = None) -> list[PoolShown]:
+    """Return the pools, by name, with their targets counted."""
+    counted = {health: Count("targets", filter=Q(targets__health=health)) for health in TargetHealth.values}
+    pools = ScrapePool.objects.annotate(**{f"n_{health}": count for health, count in counted.items()}).order_by("name")
+    return [PoolShown(pool, **{health: getattr(pool, f"n_{health}") for health in counted}) for pool in pools]
+
+
+def scrape_targets(
+    *, pool: str = "", health: str = "", search: str = "", limit: int = 500, viewer: object = None
+) -> list[ScrapeTarget]:
+    """Return targets, the worst first; the search looks at addresses, labels and errors."""
+    rows = ScrapeTarget.objects.select_related("pool").order_by("health", "pool__name", "scrape_url", "id")
+    if pool:
+        rows = rows.filter(pool__name=pool)
+    rows = rows.filter(health=health) if health else rows.exclude(health=TargetHealth.DROPPED)
+    if search:
+        rows = rows.annotate(labels_text=Cast("labels", TextField())).filter(
+            Q(scrape_url__icontains=search) | Q(labels_text__icontains=search) | Q(last_error__icontains=search)
+        )
+    return list(rows[:limit])
 
 
 @dataclass(frozen=True, slots=True)

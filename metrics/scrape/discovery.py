@@ -56,6 +56,7 @@ class Source:
     found: list[Labels] = field(default_factory=list)
     error: str = ""
     due_at: float = 0.0
+    close: Callable[[], Awaitable[None]] | None = None
 
     async def refresh(self, now_seconds: float) -> bool:
         """Read again where it is time; tell whether something is another than before."""
@@ -129,6 +130,10 @@ class _Http:
             raise BadConfig(entry.url, f"the list was answered with HTTP status {answer.status}")
         return labels_of(groups_in(orjson.loads(answer.body), entry.url), __meta_url=entry.url)
 
+    async def close(self) -> None:
+        if self._puller is not None:
+            await self._puller.close()
+
 
 class _Dns:
     """Names whose records are targets."""
@@ -165,6 +170,11 @@ def _record(entry: DnsDiscovery, record: Any) -> tuple[str, int, str]:
     return name.rstrip("."), record.port if entry.kind == "SRV" else entry.port, name
 
 
+def _listing(entry: HttpDiscovery) -> Source:
+    listing = _Http(entry)
+    return Source("http_sd_configs", entry.refresh_ms / 1000, listing.read, close=listing.close)
+
+
 def sources_of(config: ScrapeConfig) -> list[Source]:
     """Return the places the targets of a pool come from."""
 
@@ -178,6 +188,6 @@ def sources_of(config: ScrapeConfig) -> list[Source]:
             Source("file_sd_configs", min(LOOK_SECONDS, one.refresh_ms / 1000), _Files(one).read)
             for one in config.files
         ),
-        *(Source("http_sd_configs", one.refresh_ms / 1000, _Http(one).read) for one in config.http),
+        *(_listing(one) for one in config.http),
         *(Source("dns_sd_configs", one.refresh_ms / 1000, _Dns(one).read) for one in config.dns),
     ]

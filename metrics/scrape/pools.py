@@ -66,6 +66,17 @@ def _checked(pool: ScrapePool) -> None:
         raise Invalid({name: " ".join(texts) for name, texts in error.message_dict.items()}) from None
 
 
+def pool_problems(pool: ScrapePool, name: str, config: Any) -> dict[str, str]:
+    """Return what would be wrong with a pool of this name and configuration, by field."""
+    trial = ScrapePool(id=pool.pk, name=name, config=config, secrets_sealed=pool.secrets_sealed)
+    trial._state.adding = pool._state.adding
+    try:
+        _checked(trial)
+    except Invalid as invalid:
+        return invalid.problems
+    return {}
+
+
 def _facts(pool: ScrapePool) -> dict[str, Any]:
     return {"name": pool.name, "config": pool.config, "enabled": pool.enabled}
 

@@ -92,6 +92,7 @@ class Scraper:
         finally:
             for pool in self._pools.values():
                 await self._stop(pool, list(pool.tasks), stale=False)
+                await _closed(pool)
             await self._sink.flush()
             self._sink.close()
 
@@ -114,6 +115,7 @@ class Scraper:
         wanted = {pool.id: pool for pool in await self._sink.call(pools_configured)}
         for pool_id in [one for one, pool in self._pools.items() if wanted.get(one) != pool.known]:
             pool = self._pools.pop(pool_id)
+            await _closed(pool)
             # A changed pool goes on where its targets do: only what is gone for good ends.
             after = wanted.get(pool_id)
             if after is None or after.config is None:
@@ -205,6 +207,12 @@ class Scraper:
                     rows.append((pool.rows[key], target.state))
                     target.state.changed = False
         await self._sink.call(states_write, rows)
+
+
+async def _closed(pool: RunningPool) -> None:
+    for source in pool.sources:
+        if source.close is not None:
+            await source.close()
 
 
 def _sorted(

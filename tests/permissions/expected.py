@@ -127,3 +127,12 @@ EXPECTED[("GET", f"{API}runs/<pk>/")] = READ
 for inside in ("phases", "events", "logs", "curves", "artifacts", "checkpoints", "gates"):
     EXPECTED[("GET", f"{API}runs/<pk>/{inside}/")] = READ
 EXPECTED[("POST", f"{API}runs/import/")] = WRITE
+# Targets may be private addresses, so only admins say which.
+EXPECTED[("GET", f"{API}scrape-pools/")] = READ
+EXPECTED[("GET", f"{API}scrape-pools/<pk>/")] = READ
+EXPECTED[("POST", f"{API}scrape-pools/")] = ADMIN
+EXPECTED[("POST", f"{API}scrape-pools/import/")] = ADMIN
+EXPECTED[("PATCH", f"{API}scrape-pools/<pk>/")] = ADMIN
+EXPECTED[("DELETE", f"{API}scrape-pools/<pk>/")] = ADMIN
+EXPECTED[("GET", f"{API}scrape-targets/")] = READ
+EXPECTED[("GET", f"{API}scrape-targets/<pk>/")] = READ

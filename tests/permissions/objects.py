@@ -26,7 +26,7 @@ from alerts.models import (
 )
 from forge_dashboard.models import Artifact, Checkpoint, GateResult, PhaseRun, PipelineEvent, Run
 from health.models import Check, Component
-from metrics.models import Metric
+from metrics.models import Metric, ScrapePool, ScrapeTarget
 from security.models import AllowEntry, Block, DetectorPulse, EnforcerPull, Finding, SecurityEvent
 
 SYSTEM = services.Actor.system("test")
@@ -55,6 +55,8 @@ class Objects:
     block: Block
     allowed: AllowEntry
     run: Run
+    pool: ScrapePool
+    target: ScrapeTarget
 
     def of(self, path: str) -> Any:
         """Return the id of the object that this path speaks of."""
@@ -65,6 +67,7 @@ class Objects:
             "/hooks/": self.hook, "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source,
             "/users/": self.user, "/audit/": self.entry, "/security-events/": self.event,
             "/security/events/": self.event, "/findings/": self.finding, "/blocks/": self.block,
+            "/scrape-pools/": self.pool, "/scrape-targets/": self.target,
             "/allow-list/": self.allowed, "/allowed/": self.allowed, "/runs/": self.run,
         }  # fmt: skip
         return next(obj.pk for noun, obj in nouns.items() if noun in path)
@@ -94,6 +97,7 @@ def one_of_each() -> Objects:
     DeliveryAttempt.objects.create(notification=notification, channel=channel, at=now, outcome="refused")
     source, user = services.source_named("api"), User.objects.create_user("bob@example.org", None)
     Metric.objects.create(name="up")
+    pool = ScrapePool.objects.create(name="node")
     services.audit(SYSTEM, "test.begin", user, now=now)
     event, finding, block, allowed = _of_security(source, now)
     return Objects(
@@ -102,7 +106,8 @@ def one_of_each() -> Objects:
         policy=Policy.objects.create(name="night"), hook=hook_of(channel), alert=alert, notification=notification,
         token=services.token_issue(name="ci", kind="service", scopes=["admin"], actor=SYSTEM, now=now)[0],
         source=source, user=user, team=Team.objects.create(name="night shift"), entry=AuditEntry.objects.all()[0],
-        check=_of_health(now), run=_of_forge(source, now),
+        check=_of_health(now), run=_of_forge(source, now), pool=pool,
+        target=ScrapeTarget.objects.create(pool=pool, key="k", scrape_url="http://h/metrics"),
     )  # fmt: skip
 
 
