@@ -22,6 +22,7 @@ from metrics.models import IngestBatch
 from metrics.promql.types import STALE_NAN
 from metrics.registry import IngestContext
 from metrics.store import compaction, partitions, retention, rolling
+from metrics.store.columns import Samples
 from metrics.store.exemplars import exemplars_drop_before
 
 BATCH_KEPT = timedelta(days=7)
