@@ -312,6 +312,69 @@ class ScrapeTarget(models.Model):
         return self.scrape_url or f"dropped target {self.pk}"
 
 
+class RemoteTarget(models.Model):
+    """A larger store that everything newly stored is sent to: an entry as in Prometheus' `remote_write`.
+
+    The cursors say up to which transaction (and block of it) it has been sent everything; only the sender moves them.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120, unique=True)
+    config = models.JSONField(default=dict, help_text="As an entry of Prometheus' remote_write.")
+    secrets_sealed = models.BinaryField(null=True, blank=True, editable=False)
+    enabled = models.BooleanField(default=True)
+    cursor_xid = models.BigIntegerField(default=0, editable=False)
+    cursor_id = models.BigIntegerField(default=0, editable=False)
+    exemplar_xid = models.BigIntegerField(default=0, editable=False)
+    sent_samples = models.BigIntegerField(default=0, editable=False)
+    failed_samples = models.BigIntegerField(default=0, editable=False)
+    dropped_samples = models.BigIntegerField(default=0, editable=False)
+    last_error = models.CharField(max_length=500, blank=True, editable=False)
+    last_sent_at = models.DateTimeField(null=True, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        """Destinations are few and read by name."""
+
+        ordering: ClassVar[list[str]] = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def seal(self, secrets: dict[str, str]) -> None:
+        """Put the secrets into the row; the caller saves."""
+        self.secrets_sealed = sealing.seal(json.dumps(secrets), str(self.id)) if secrets else None
+
+    def unseal(self) -> dict[str, str]:
+        """Return the secrets by their place in the configuration."""
+        if not self.secrets_sealed:
+            return {}
+        return dict(json.loads(sealing.unseal(bytes(self.secrets_sealed), str(self.id))))
+
+
+class UnsentBlock(models.Model):
+    """A head block that was packed before every destination had it; its id is what it was."""
+
+    id = models.BigIntegerField(primary_key=True)
+    created_xid = models.BigIntegerField()
+    samples = models.IntegerField()
+    data = models.BinaryField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        """Read in this order."""
+
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["created_xid", "id"], name="metrics_unsent_order")
+        ]
+
+    def __str__(self) -> str:
+        return f"unsent block {self.pk}"
+
+
 class RejectedRequest(models.Model):
     """A request a door refused, kept for the Setup page; only the newest are kept."""
 

@@ -255,12 +255,18 @@ def request(
     resolver: Resolver = resolve,
     total_seconds: float = TOTAL_SECONDS,
     body_bytes: int = BODY_BYTES,
+    context: ssl.SSLContext | None = None,
+    server_name: str = "",
 ) -> Reply:
-    """Send one request and return the answer; raises Refused, Unreachable or CutOff."""
+    """Send one request and return the answer; raises Refused, Unreachable or CutOff.
+
+    `context` and `server_name` are for a destination with authorities or a name of its own.
+    """
     deadline = time.monotonic() + total_seconds
     scheme, host, port = check_url(url)
     addresses = checked_addresses(scheme, host, port, doors_from(settings.CONFIG.outbound_allowed), resolver)
-    context = tls(tls_1_2=tls_1_2) if scheme == "https" else None
+    context = (context or tls(tls_1_2=tls_1_2)) if scheme == "https" else None
+    extensions = {"sni_hostname": server_name} if server_name and context else {}
     # httpx builds the request (it knows URLs, IDNA and headers); httpcore carries it, for it takes a network backend.
     built = httpx.Request(method, url, content=body or None, headers={**headers, "accept-encoding": "identity"})
     target = httpcore.URL(scheme=scheme, host=built.url.raw_host, port=port, target=built.url.raw_path)
@@ -269,7 +275,9 @@ def request(
             httpcore.HTTPConnection(
                 target.origin, ssl_context=context, network_backend=_Backend(addresses, deadline)
             ) as connection,
-            connection.stream(method, target, headers=built.headers.raw, content=body or None) as response,
+            connection.stream(
+                method, target, headers=built.headers.raw, content=body or None, extensions=extensions
+            ) as response,
         ):
             return _reply(response, body_bytes)
     except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:

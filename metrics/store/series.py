@@ -43,6 +43,13 @@ def series_known(fingerprints: Sequence[bytes]) -> dict[bytes, int]:
         return _known(cursor, fingerprints)
 
 
+def series_labels_by_id(ids: Sequence[int]) -> dict[int, LabelSet]:
+    """Return the labels, the name among them, of the ids that there are."""
+    with raw_cursor() as cursor:
+        cursor.execute("SELECT id, labels FROM metrics_series WHERE id = ANY(%s)", [list(ids)])
+        return dict(cursor.fetchall())
+
+
 def _known(cursor: psycopg.Cursor[Any], fingerprints: Sequence[bytes]) -> dict[bytes, int]:
     cursor.execute("SELECT fingerprint, id FROM metrics_series WHERE fingerprint = ANY(%s)", [list(fingerprints)])
     return {bytes(row[0]): row[1] for row in cursor}

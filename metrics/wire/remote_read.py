@@ -88,15 +88,18 @@ def _matcher(message: Any) -> Matcher:
     return Matcher(message.name, OPERATORS[message.type], message.value)  # type: ignore[arg-type]
 
 
-def _field(number: int, body: bytes) -> bytes:
+def field_bytes(number: int, body: bytes) -> bytes:
+    """Return a field that holds a message or a text."""
     return varint(number << 3 | 2) + varint(len(body)) + body
 
 
-def _sample_bytes(timestamps_ms: Ints, values: npt.NDArray[np.float64]) -> bytes:
+def sample_bytes(timestamps_ms: Ints, values: npt.NDArray[np.float64]) -> bytes:
+    """Return samples as the fields of a series; remote read and both versions of remote write have the same."""
     if timestamps_ms.size and not (SIX_BYTES[0] <= np.min(timestamps_ms) and np.max(timestamps_ms) < SIX_BYTES[1]):
         pairs = zip(timestamps_ms.tolist(), values, strict=True)
         return b"".join(
-            _field(2, b"\x09" + value.tobytes() + b"\x10" + varint(at & 0xFFFF_FFFF_FFFF_FFFF)) for at, value in pairs
+            field_bytes(2, b"\x09" + value.tobytes() + b"\x10" + varint(at & 0xFFFF_FFFF_FFFF_FFFF))
+            for at, value in pairs
         )
     out = np.empty((timestamps_ms.size, SAMPLE_BYTES), np.uint8)
     out[:, 0], out[:, 1], out[:, 2], out[:, 11] = 0x12, SAMPLE_BYTES - 2, 0x09, 0x10
@@ -107,9 +110,12 @@ def _sample_bytes(timestamps_ms: Ints, values: npt.NDArray[np.float64]) -> bytes
     return out.tobytes()
 
 
-def _label_bytes(labels: dict[str, str], extra: dict[str, str]) -> bytes:
+def label_bytes(labels: dict[str, str], extra: dict[str, str]) -> bytes:
+    """Return labels as the fields of a series, `extra` ones where a series has none of the name."""
     pairs = sorted({**extra, **labels}.items())
-    return b"".join(_field(1, _field(1, name.encode()) + _field(2, text.encode())) for name, text in pairs)
+    return b"".join(
+        field_bytes(1, field_bytes(1, name.encode()) + field_bytes(2, text.encode())) for name, text in pairs
+    )
 
 
 def _series(columns: SeriesColumns, extra: dict[str, str]) -> Iterator[bytes]:
@@ -122,16 +128,18 @@ def _series(columns: SeriesColumns, extra: dict[str, str]) -> Iterator[bytes]:
             numbers = np.equal(column, None).astype(np.bool_)
             histograms = _histogram_bytes(times[~numbers].tolist(), column[~numbers].tolist())
             times, values = times[numbers], values[numbers]
-        yield _label_bytes(labels, extra) + _sample_bytes(times, values) + histograms
+        yield label_bytes(labels, extra) + sample_bytes(times, values) + histograms
 
 
 def _histogram_bytes(times: Sequence[int], histograms: Sequence[Histogram]) -> bytes:
-    return b"".join(_field(4, histogram_message(at, found)) for at, found in zip(times, histograms, strict=True))
+    return b"".join(field_bytes(4, histogram_message(at, found)) for at, found in zip(times, histograms, strict=True))
 
 
 def read_response(results: Sequence[SeriesColumns], extra: dict[str, str]) -> bytes:
     """Return the compressed answer: for each query its series with `extra` labels, numbers and histograms."""
-    parts = [_field(1, b"".join(_field(1, series) for series in _series(columns, extra))) for columns in results]
+    parts = [
+        field_bytes(1, b"".join(field_bytes(1, series) for series in _series(columns, extra))) for columns in results
+    ]
     return bytes(cramjam.snappy.compress_raw(b"".join(parts)))
 
 

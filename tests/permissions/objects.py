@@ -26,7 +26,7 @@ from alerts.models import (
 )
 from forge_dashboard.models import Artifact, Checkpoint, GateResult, PhaseRun, PipelineEvent, Run
 from health.models import Check, Component
-from metrics.models import Metric, ScrapePool, ScrapeTarget
+from metrics.models import Metric, RemoteTarget, ScrapePool, ScrapeTarget
 from security.models import AllowEntry, Block, DetectorPulse, EnforcerPull, Finding, SecurityEvent
 
 SYSTEM = services.Actor.system("test")
@@ -57,6 +57,7 @@ class Objects:
     run: Run
     pool: ScrapePool
     target: ScrapeTarget
+    remote: RemoteTarget
 
     def of(self, path: str) -> Any:
         """Return the id of the object that this path speaks of."""
@@ -67,7 +68,7 @@ class Objects:
             "/hooks/": self.hook, "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source,
             "/users/": self.user, "/audit/": self.entry, "/security-events/": self.event,
             "/security/events/": self.event, "/findings/": self.finding, "/blocks/": self.block,
-            "/scrape-pools/": self.pool, "/scrape-targets/": self.target,
+            "/remote-targets/": self.remote, "/scrape-pools/": self.pool, "/scrape-targets/": self.target,
             "/allow-list/": self.allowed, "/allowed/": self.allowed, "/runs/": self.run,
         }  # fmt: skip
         return next(obj.pk for noun, obj in nouns.items() if noun in path)
@@ -108,6 +109,7 @@ def one_of_each() -> Objects:
         source=source, user=user, team=Team.objects.create(name="night shift"), entry=AuditEntry.objects.all()[0],
         check=_of_health(now), run=_of_forge(source, now), pool=pool,
         target=ScrapeTarget.objects.create(pool=pool, key="k", scrape_url="http://h/metrics"),
+        remote=RemoteTarget.objects.create(name="store", config={"url": "https://store.example.org/api/v1/write"}),
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
-"""`manage.py compact`: the one writer of group blocks, with partitions, retention and pushed groups."""
+"""`manage.py compact`: the one writer of group blocks, with partitions, retention, pushed groups and remote write."""
 
 import argparse
 import signal
 import threading
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from django.db import InterfaceError, OperationalError, connection
 from aivillage_console.lib import clock
 from metrics import services
 from metrics.models import HeadBlock
+from metrics.remote_out.queue import queue_trim
+from metrics.remote_out.sender import Senders
 from metrics.store.compaction import compactor_lock
 
 POLL_SECONDS = 5.0
@@ -57,14 +60,17 @@ class Command(BaseCommand):
             now = clock.now()
             self._care(now)
             run = services.compaction_run(now=now)
+            queue_trim(now=now)
         self.stdout.write(f"{run.head_blocks} head blocks, {run.samples} samples -> {run.group_blocks} group blocks")
 
     def _hold(self) -> None:
-        with compactor_lock() as held:
+        with compactor_lock() as held, ExitStack() as stack:
+            senders = stack.enter_context(Senders()) if held else None
             compacted_at = cared_at = repeated_at = None
             repeat = timedelta(seconds=settings.CONFIG.push_repeat_seconds)
-            while held and not self.stopping.is_set():
+            while senders is not None and not self.stopping.is_set():
                 now = clock.now()
+                senders.look()
                 if cared_at is None or now - cared_at >= CARE_EVERY:
                     self._care(now)
                     cared_at = now
@@ -73,6 +79,7 @@ class Command(BaseCommand):
                     repeated_at = now
                 if compacted_at is None or now - compacted_at >= EVERY or self._backlog():
                     services.compaction_run(now=now)
+                    queue_trim(now=now)
                     compacted_at = now
                 self.stopping.wait(POLL_SECONDS)
 

@@ -1,0 +1,1 @@
+"""Remote write out: what was stored here is sent on to larger stores."""
