@@ -234,6 +234,7 @@ CELERY_TASK_ROUTES = {
     "alerts.tasks.sync": {"queue": "sync"},
     "security.tasks.detect": {"queue": "detect"},
     "health.tasks.check": {"queue": "sync"},
+    "alerts.tasks.backfill": {"queue": "maintain"},
 }
 # The third net: beat rings every 10 s, and a ring nobody answers is worth nothing after the next one.
 _RING = {"schedule": 10.0, "options": {"expires": 10}}
@@ -244,6 +245,7 @@ CELERY_BEAT_SCHEDULE = {
     "ring-sync": {"task": "alerts.tasks.sync", **_RING},
     "ring-detect": {"task": "security.tasks.detect", **_RING},
     "ring-check": {"task": "health.tasks.check", **_RING},
+    "ring-backfill": {"task": "alerts.tasks.backfill", **_RING},
     "keep-forge": {"task": "forge_dashboard.tasks.maintain", "schedule": 3600.0, "options": {"expires": 600}},
     "keep-security": {"task": "security.tasks.maintain", "schedule": 60.0, "options": {"expires": 60}},
     "seal-audit": {"task": "accounts.tasks.seal_audit", "schedule": 60.0, "options": {"expires": 60}},

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
@@ -14,7 +15,7 @@ from aivillage_console.accounts.authentication import actor_of
 from aivillage_console.accounts.models import Role
 from aivillage_console.lib import clock
 from alerts.channels import CHANNELS
-from alerts.engine.states import RuleStateName
+from alerts.engine.states import BackfillState, RuleStateName
 from alerts.models import (
     Alert,
     AlertEvent,
@@ -25,6 +26,7 @@ from alerts.models import (
     Notification,
     Policy,
     PolicyStep,
+    RecordingBackfill,
     Rule,
     RuleGroup,
     RuleState,
@@ -33,7 +35,8 @@ from alerts.models import (
 from alerts.models.rules import RuleKind
 from alerts.rules.kinds import ASKED_KINDS
 from alerts.rules.validation import LONGEST_EXPRESSION, rule_problems
-from alerts.services import configuration
+from alerts.services import backfill_cancel, backfill_order, configuration
+from alerts.services.backfill import backfill_problems
 from metrics.domain import MAX_NAME_BYTES
 
 LONGEST_SHOWN = 20_000
@@ -206,6 +209,74 @@ class RuleAdmin(ConfiguredAdmin):
         """Save through the service; PromQL comes from its own box."""
         obj.spec = form.cleaned_data["spec"]
         configuration.rule_save(obj, actor=actor_of(request), now=clock.now())
+
+
+class BackfillForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What is to be computed over the past."""
+
+    rule = forms.ModelChoiceField(Rule.objects.filter(kind=RuleKind.RECORDING).select_related("group"))
+    start_at = forms.SplitDateTimeField(label="From", widget=AdminSplitDateTime())
+    end_at = forms.SplitDateTimeField(label="To", widget=AdminSplitDateTime())
+    step_seconds = forms.IntegerField(
+        label="Step in seconds", required=False, min_value=1, help_text="Empty takes the interval of the rule's group."
+    )
+
+    class Meta:
+        model = RecordingBackfill
+        fields = ("rule", "start_at", "step_seconds")
+
+    def clean(self) -> dict[str, Any]:
+        """Add what the service finds."""
+        cleaned = super().clean() or {}
+        if not self.errors:
+            problems = backfill_problems(
+                cleaned["rule"], cleaned["start_at"], cleaned["end_at"], cleaned["step_seconds"], clock.now()
+            )
+            for field, text in problems.items():
+                self.add_error(field, text)
+        return cleaned
+
+
+@admin.register(RecordingBackfill)
+class RecordingBackfillAdmin(RoleAdmin):
+    """Recording rules over the past; one that is at work can be deleted, which stops it; what is written stays."""
+
+    list_display = ("rule", "start_at", "end_at", "state", "done", "samples", "last_error")
+    list_filter = ("state",)
+    list_select_related = ("rule",)
+    add_fields = ("rule", "start_at", "end_at", "step_seconds")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Ask for a range where a new one is ordered."""
+        return BackfillForm if obj is None else super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Ask for a range where a new one is ordered."""
+        return self.add_fields if obj is None else super().get_fields(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: what was ordered is done as it was ordered."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let changers stop what is at work; what has ended stays to be read."""
+        return super().has_delete_permission(request, obj) and (obj is None or obj.state == BackfillState.DUE)
+
+    @admin.display(description="Done")
+    def done(self, row: RecordingBackfill) -> str:
+        """Show how far it is."""
+        return f"{row.progress:.0%}"
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Order through the service, and hand its row on."""
+        given = {name: form.cleaned_data[name] for name in ("start_at", "end_at", "step_seconds")}
+        made = backfill_order(form.cleaned_data["rule"], **given, actor=actor_of(request), now=clock.now())
+        obj.__dict__.update(made.__dict__)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Stop it, then drop the row."""
+        backfill_cancel(obj, actor=actor_of(request), now=clock.now())
+        obj.delete()
 
 
 @admin.register(Channel)

@@ -36,6 +36,13 @@ def sync() -> None:
         doorbell.ring_now("sync")
 
 
+@app.task(name="alerts.tasks.backfill")
+def backfill() -> None:
+    """Compute recording rules over the past, where that was ordered."""
+    if services.backfill_due(hand=HAND):
+        doorbell.ring_now("backfill")
+
+
 @app.task(name="alerts.tasks.maintain")
 def maintain() -> None:
     """End alerts whose sender fell silent, and move finished messages out of the way."""

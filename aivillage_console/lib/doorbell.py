@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from aivillage_console.lib import aftercommit
 from aivillage_console.lib.pacing import Paced
 
-Kind = Literal["evaluate", "escalate", "dispatch", "sync", "detect", "check"]
+Kind = Literal["evaluate", "escalate", "dispatch", "sync", "detect", "check", "backfill"]
 # By name, for a bell may know nothing of the floors above it: the task of each kind, and the queue it waits in.
 TASKS: Mapping[Kind, tuple[str, str]] = {
     "evaluate": ("alerts.tasks.evaluate", "evaluate"),
@@ -23,6 +23,7 @@ TASKS: Mapping[Kind, tuple[str, str]] = {
     "sync": ("alerts.tasks.sync", "sync"),
     "detect": ("security.tasks.detect", "detect"),
     "check": ("health.tasks.check", "sync"),
+    "backfill": ("alerts.tasks.backfill", "maintain"),
 }
 SILENT_SECONDS = 10.0
 TIMEOUT_SECONDS = 1.0

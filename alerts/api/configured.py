@@ -18,12 +18,12 @@ from rest_framework.response import Response
 
 from aivillage_console.accounts.models import Role, Scope
 from aivillage_console.accounts.permissions import EditorGate, allowed
-from aivillage_console.accounts.rest import ByName, ConsoleViewSet, Pages
+from aivillage_console.accounts.rest import ByName, ConsoleViewSet, NewestFirst, Pages
 from aivillage_console.lib import clock
 from aivillage_console.lib.problem import Conflict
 from alerts import services
 from alerts.api import serializers as shapes
-from alerts.models import Channel, InboundHook, Policy, Rule, RuleGroup
+from alerts.models import Channel, InboundHook, Policy, RecordingBackfill, Rule, RuleGroup
 from alerts.services import configuration
 
 
@@ -96,6 +96,36 @@ class RuleViewSet(ConfiguredViewSet):
     def store(self, obj: Rule, *, version: int | None, **_apart: Any) -> Rule:
         """Save a rule."""
         return configuration.rule_save(obj, actor=self.actor, now=clock.now(), version=version)
+
+    @extend_schema(request=shapes.BackfillOrderSerializer, responses={202: shapes.BackfillSerializer})
+    @action(detail=True, methods=["post"])
+    def backfill(self, request: Request, pk: str) -> Response:
+        """Have a recording rule computed over the past."""
+        asked = shapes.BackfillOrderSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        try:
+            row = services.backfill_order(self.get_object(), **asked.validated_data, actor=self.actor, now=clock.now())
+        except configuration.Invalid as invalid:
+            raise exceptions.ValidationError({name: [text] for name, text in invalid.problems.items()}) from invalid
+        return Response(shapes.BackfillSerializer(row).data, status=202)
+
+
+@extend_schema(tags=["rules"])
+class BackfillViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
+    """Recording rules computed over the past, newest first."""
+
+    queryset = RecordingBackfill.objects.all()
+    serializer_class = shapes.BackfillSerializer
+    permission_classes = (EditorGate,)
+    pagination_class = NewestFirst
+    filterset_fields: ClassVar[list[str]] = ["rule", "state"]
+
+    @extend_schema(request=None, responses=shapes.BackfillSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Stop it; what is written stays."""
+        row = services.backfill_cancel(self.get_object(), actor=self.actor, now=clock.now())
+        return Response(shapes.BackfillSerializer(row).data)
 
 
 @extend_schema(tags=["channels"])

@@ -17,6 +17,7 @@ from alerts.models import (
     Notification,
     Policy,
     PolicyStep,
+    RecordingBackfill,
     Rule,
     RuleGroup,
     WebhookIn,
@@ -126,6 +127,29 @@ class RuleSerializer(_Configured):
             "id", "health", "last_evaluated_at", "last_error", "evaluation_seconds", "version", "created_at",
             "updated_at",
         )  # fmt: skip
+
+
+class BackfillSerializer(serializers.ModelSerializer[RecordingBackfill]):
+    """A recording rule being computed over the past, and how far that is."""
+
+    end_at = serializers.DateTimeField(read_only=True)
+    progress = serializers.FloatField(read_only=True, help_text="0 to 1.")
+
+    class Meta:
+        model = RecordingBackfill
+        fields = (
+            "id", "rule", "spec", "labels", "start_at", "end_at", "step_seconds", "steps", "steps_done", "progress",
+            "samples", "state", "last_error", "created_by", "created_at", "finished_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class BackfillOrderSerializer(StrictSerializer):
+    """What is to be computed: both ends included, on the grid of the group or of a step of its own."""
+
+    start_at = serializers.DateTimeField()
+    end_at = serializers.DateTimeField()
+    step_seconds = serializers.IntegerField(min_value=1, max_value=86_400, required=False)
 
 
 class ChannelSerializer(_Configured):

@@ -3,13 +3,21 @@
 from rest_framework.routers import SimpleRouter
 
 from alerts.api.alerts import AlertViewSet, NotificationViewSet
-from alerts.api.configured import ChannelViewSet, InboundHookViewSet, PolicyViewSet, RuleGroupViewSet, RuleViewSet
+from alerts.api.configured import (
+    BackfillViewSet,
+    ChannelViewSet,
+    InboundHookViewSet,
+    PolicyViewSet,
+    RuleGroupViewSet,
+    RuleViewSet,
+)
 
 router = SimpleRouter()
 router.register("alerts", AlertViewSet, basename="api-alert")
 router.register("notifications", NotificationViewSet, basename="api-notification")
 router.register("rules", RuleViewSet, basename="api-rule")
 router.register("rule-groups", RuleGroupViewSet, basename="api-rule-group")
+router.register("backfills", BackfillViewSet, basename="api-backfill")
 router.register("channels", ChannelViewSet, basename="api-channel")
 router.register("hooks", InboundHookViewSet, basename="api-hook")
 router.register("policies", PolicyViewSet, basename="api-policy")

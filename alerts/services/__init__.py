@@ -10,6 +10,7 @@ from alerts.services.actions import (
     alert_unacknowledge,
 )
 from alerts.services.audit import audit_and_repair
+from alerts.services.backfill import backfill_cancel, backfill_due, backfill_order
 from alerts.services.channels import channel_test, notification_replay
 from alerts.services.decide import observe
 from alerts.services.defaults import ensure_defaults
@@ -36,6 +37,9 @@ __all__ = [
     "alert_unacknowledge",
     "alerts_intake",
     "audit_and_repair",
+    "backfill_cancel",
+    "backfill_due",
+    "backfill_order",
     "channel_test",
     "dispatch_due",
     "ensure_defaults",

@@ -33,6 +33,10 @@ for noun in ("rules", "rule-groups", "channels", "policies", "hooks"):
     EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
     EXPECTED[("PATCH", f"{API}{noun}/<pk>/")] = WRITE
     EXPECTED[("DELETE", f"{API}{noun}/<pk>/")] = WRITE
+EXPECTED[("POST", f"{API}rules/<pk>/backfill/")] = WRITE
+EXPECTED[("GET", f"{API}backfills/")] = READ
+EXPECTED[("GET", f"{API}backfills/<pk>/")] = READ
+EXPECTED[("POST", f"{API}backfills/<pk>/cancel/")] = WRITE
 for noun in ("alerts", "notifications"):
     EXPECTED[("GET", f"{API}{noun}/")] = READ
     EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ

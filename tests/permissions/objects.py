@@ -20,6 +20,7 @@ from alerts.models import (
     Link,
     Notification,
     Policy,
+    RecordingBackfill,
     Rule,
     RuleGroup,
     WebhookIn,
@@ -38,6 +39,7 @@ class Objects:
     """One of each; `group` holds no rule and `channel` is in no policy, so that they can be deleted."""
 
     rule: Rule
+    backfill: RecordingBackfill
     group: RuleGroup
     channel: Channel
     policy: Policy
@@ -59,9 +61,15 @@ class Objects:
     target: ScrapeTarget
     remote: RemoteTarget
 
+    @property
+    def past(self) -> Rule:
+        """Return a recording rule that nobody computes over the past."""
+        return Rule.objects.get(name="free")
+
     def of(self, path: str) -> Any:
         """Return the id of the object that this path speaks of."""
         nouns = {
+            "/backfill/": self.past, "/backfills/": self.backfill,
             "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
             "/policies/": self.policy, "/components/": self.check.component, "/checks/": self.check,
             "/health/": self.check.component, "/notifications/": self.notification, "/messages/": self.notification,
@@ -103,7 +111,7 @@ def one_of_each() -> Objects:
     event, finding, block, allowed = _of_security(source, now)
     return Objects(
         event=event, finding=finding, block=block, allowed=allowed, rule=rule,
-        group=RuleGroup.objects.create(name="empty", due_at=now), channel=channel,
+        backfill=_of_recording(rule, now), group=RuleGroup.objects.create(name="empty", due_at=now), channel=channel,
         policy=Policy.objects.create(name="night"), hook=hook_of(channel), alert=alert, notification=notification,
         token=services.token_issue(name="ci", kind="service", scopes=["admin"], actor=SYSTEM, now=now)[0],
         source=source, user=user, team=Team.objects.create(name="night shift"), entry=AuditEntry.objects.all()[0],
@@ -111,6 +119,15 @@ def one_of_each() -> Objects:
         target=ScrapeTarget.objects.create(pool=pool, key="k", scrape_url="http://h/metrics"),
         remote=RemoteTarget.objects.create(name="store", config={"url": "https://store.example.org/api/v1/write"}),
     )  # fmt: skip
+
+
+def _of_recording(rule: Rule, now: datetime) -> RecordingBackfill:
+    spec = {"record": "up:sum", "expr": "sum(up)"}
+    facts = {"group": rule.group, "kind": "recording", "spec": spec}
+    busy, _ = (Rule.objects.create(name=name, **facts) for name in ("busy", "free"))
+    return RecordingBackfill.objects.create(
+        rule=busy, spec=spec, start_at=now, step_seconds=60, steps=1, created_at=now, due_at=now
+    )
 
 
 def _of_security(source: Source, now: datetime) -> tuple[SecurityEvent, Finding, Block, AllowEntry]:
@@ -163,6 +180,7 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
     rule = {"group": str(made.group.pk), "name": "Cold", "kind": "promql", "spec": {"expr": "up == 1"}}
     return {
         "rules/": {**rule, "severity": "low"}, "rules/<pk>/": {"for_seconds": 60},
+        "rules/<pk>/backfill/": {"start_at": "2026-11-20T00:00:00Z", "end_at": "2026-11-20T01:00:00Z"},
         "rule-groups/": {"name": "mine", "interval_seconds": 15}, "rule-groups/<pk>/": {"interval_seconds": 30},
         "channels/": {"name": "other", "type": "webhook", "config": HOOK}, "channels/<pk>/": {"name": "renamed"},
         "hooks/": {"name": "gh2"}, "hooks/<pk>/": {"allowed_users": ["octocat"]},

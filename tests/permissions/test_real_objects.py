@@ -25,8 +25,9 @@ UNSAFE = sorted((method, path) for method, path in EXPECTED if method != "GET" a
 # Read by editors, changed by nobody, changed by editors or by admins: as docs and services say.
 ADMINS_READ = {"User", "ApiToken", "AuditEntry"}
 EDITORS_CHANGE = {"Component", "Check", "Rule", "RuleGroup", "Policy"}
-EDITORS_ADD = {"Block", "AllowEntry"}
-ADMINS_ADD = {"User", "Team", "Source", "ApiToken", "Channel", "InboundHook"}
+EDITORS_ADD = {"Block", "AllowEntry", "RecordingBackfill"}
+EDITORS_DELETE = {"RecordingBackfill"}
+ADMINS_ADD = {"User", "Team", "Source", "ApiToken", "Channel", "InboundHook", "ScrapePool", "RemoteTarget"}
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def admin_pages(name: str, label: str) -> dict[str, bool]:
     if found is not None:
         pages[f"{base}{found.pk}/change/"] = name not in ADMINS_READ
         pages[f"{base}{found.pk}/history/"] = name not in ADMINS_READ
-        pages[f"{base}{found.pk}/delete/"] = name in EDITORS_CHANGE
+        pages[f"{base}{found.pk}/delete/"] = name in EDITORS_CHANGE | EDITORS_DELETE
     return pages
 
 
@@ -107,7 +108,8 @@ def admin_may(name: str, page: str) -> bool:
     if page.endswith("/add/"):
         return name in EDITORS_CHANGE | EDITORS_ADD | ADMINS_ADD
     if page.endswith("/delete/"):
-        return name in EDITORS_CHANGE | {"Team", "Channel", "InboundHook"}
+        ours = {"Team", "Channel", "InboundHook", "ScrapePool", "RemoteTarget"}
+        return name in EDITORS_CHANGE | EDITORS_DELETE | ours
     return True
 
 

@@ -8,6 +8,7 @@ from aivillage_console.lib import clock
 from alerts import services
 from alerts.sweeping import WATCHES, Sweeper, Watch
 
+NEXT_BACKFILL = "SELECT min(due_at) FROM alerts_recordingbackfill WHERE state = 'due'"
 NEXT_GROUP = "SELECT min(due_at) FROM alerts_rulegroup WHERE enabled"
 
 
@@ -19,5 +20,8 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Put the defaults in place, then run until stopped."""
         services.ensure_defaults(now=clock.now())
-        own = Watch("evaluate", NEXT_GROUP, services.evaluate_due)
-        Sweeper([own, *(watch for _, watch in WATCHES.filled())]).run()
+        own = [
+            Watch("evaluate", NEXT_GROUP, services.evaluate_due),
+            Watch("backfill", NEXT_BACKFILL, services.backfill_due),
+        ]
+        Sweeper([*own, *(watch for _, watch in WATCHES.filled())]).run()
