@@ -5,12 +5,14 @@ but the transaction horizon: every row whose transaction was not finished at the
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import psycopg
 import re2
 
@@ -21,22 +23,38 @@ from metrics.promql.types import Matcher, QueryError
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
+# (series id, metric id, metric name, labels).
+Row = tuple[int, int, str, dict[str, str]]
 ABSENT = 0
+_FETCH = "FETCH 5000 FROM every_series"
 
 
-@dataclass(slots=True)
+class Coding(dict[str, int]):
+    """Codes of texts; one that is new gets the next code when it is first looked up."""
+
+    def __init__(self, texts: list[str]) -> None:
+        """Give the texts that are there their places as codes."""
+        super().__init__(zip(texts, range(len(texts)), strict=True))
+        self._texts = texts
+
+    def __missing__(self, text: str) -> int:
+        """Give the text the next code."""
+        code = self[text] = len(self._texts)
+        self._texts.append(text)
+        return code
+
+
 class LabelValues:
     """The dictionary of one label; code 0 is the empty value, which also means that the label is absent."""
 
-    texts: list[str] = field(default_factory=lambda: [""])
-    codes: dict[str, int] = field(default_factory=lambda: {"": ABSENT})
+    def __init__(self) -> None:
+        """Start with the empty value."""
+        self.texts: list[str] = [""]
+        self.codes = Coding(self.texts)
 
     def code(self, text: str) -> int:
         """Return the code of a value, giving it one at first sight."""
-        code = self.codes.setdefault(text, len(self.texts))
-        if code == len(self.texts):
-            self.texts.append(text)
-        return code
+        return self.codes[text]
 
 
 @dataclass(slots=True)
@@ -54,6 +72,14 @@ class Growing:
             self.data = grown
         self.data[index] = value
         self.size = max(self.size, index + 1)
+
+    def put_many(self, index: int, values: npt.NDArray[Any]) -> None:
+        """Write neighbouring places."""
+        if values.size:
+            end = index + values.size
+            # Grows where it must, as for one.
+            self.put(end - 1, values[-1])
+            self.data[index:end] = values
 
     def view(self, size: int) -> npt.NDArray[Any]:
         """Return the first places; those never written are zero."""
@@ -134,36 +160,63 @@ class Catalogue:
             cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
             row = cursor.fetchone()
             horizon = row[0] if row else 0
-            cursor.execute(
-                "SELECT s.id, m.id, m.name, s.labels FROM metrics_series s JOIN metrics_metric m ON m.id = s.metric_id"
-                " WHERE s.created_xid >= %s::text::xid8 ORDER BY s.id",
-                [str(self._horizon)],
-            )
-            self.add(cursor)
+            self._read(cursor)
             self._horizon = horizon
 
-    def add(self, rows: Iterable[tuple[int, int, str, dict[str, str]]]) -> None:
+    def _read(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Take in the series since the horizon, a portion at a time: a million label sets are a lot of text."""
+        wanted = (
+            "SELECT s.id, m.id, m.name, s.labels::text FROM metrics_series s JOIN metrics_metric m"
+            " ON m.id = s.metric_id WHERE s.created_xid >= %s::text::xid8 ORDER BY s.id"
+        )
+        if self._horizon:
+            cursor.execute(wanted, [str(self._horizon)])
+            self._take(cursor.fetchall())
+            return
+        cursor.execute("DECLARE every_series NO SCROLL CURSOR FOR " + wanted.replace("%s", "'0'"))
+        while portion := cursor.execute(_FETCH).fetchall():
+            self._take(portion)
+        cursor.execute("CLOSE every_series")
+
+    def _take(self, portion: Sequence[tuple[int, int, str, str]]) -> None:
+        # One call for all: most of the time of a small text is the call.
+        labels = orjson.loads(f"[{','.join([row[3] for row in portion])}]")
+        self.add([(*row[:3], names) for row, names in zip(portion, labels, strict=True)])
+
+    def add(self, rows: Sequence[Row]) -> None:
         """Add series (id, metric id, metric name, labels) that are not there yet."""
         with self._lock:
-            for series_id, metric_id, name, labels in rows:
-                if series_id not in self._known:
-                    self._known.add(series_id)
-                    self._append(series_id, metric_id, name, labels)
+            if not self._known.isdisjoint([row[0] for row in rows]):
+                rows = [row for row in rows if row[0] not in self._known]
+            if not rows:
+                return
+            ids, metrics, names, labels = zip(*rows, strict=True)
+            self._known.update(ids)
+            borders = np.flatnonzero(np.diff(np.array(metrics, np.int64), prepend=-1)).tolist()
+            for begin, end in pairwise([*borders, len(rows)]):
+                self._append(names[begin], metrics[begin], ids[begin:end], labels[begin:end])
 
-    def _append(self, series_id: int, metric_id: int, name: str, labels: dict[str, str]) -> None:
+    def _append(self, name: str, metric_id: int, ids: Sequence[int], labels: Sequence[dict[str, str]]) -> None:
+        """Add series of one metric; those that have the same label names column by column."""
         columns = self._metrics.get(name)
         if columns is None:
             columns = self._metrics[name] = MetricColumns(name, metric_id)
-        row = columns.ids.size
-        columns.ids.put(row, series_id)
-        for label, text in labels.items():
-            if label == METRIC_NAME_LABEL:
-                continue
-            column = columns.labels.get(label)
-            if column is None:
-                column = columns.labels[label] = Growing(np.zeros(8, np.int32))
-                self._values.setdefault(label, LabelValues())
-            column.put(row, self._values[label].code(text))
+        first = columns.ids.size
+        columns.ids.put_many(first, np.array(ids, np.int64))
+        for names, part in groupby(labels, key=tuple):
+            alike = list(part)
+            for label in names:
+                if label != METRIC_NAME_LABEL:
+                    self._append_values(columns, label, first, [one[label] for one in alike])
+            first += len(alike)
+
+    def _append_values(self, columns: MetricColumns, label: str, first: int, texts: list[str]) -> None:
+        column = columns.labels.get(label)
+        if column is None:
+            column = columns.labels[label] = Growing(np.zeros(8, np.int32))
+            self._values.setdefault(label, LabelValues())
+        codes = map(self._values[label].codes.__getitem__, texts)
+        column.put_many(first, np.fromiter(codes, np.int32, len(texts)))
 
     def metric_names(self, matchers: Sequence[Matcher] = (), groups: Ints | None = None) -> list[str]:
         """Return the names of metrics with a matching series, sorted."""
@@ -230,6 +283,12 @@ class Catalogue:
             used.discard(ABSENT)
             texts = self._values.get(name, LabelValues()).texts
             return sorted(texts[code] for code in used)
+
+    def codes(self, found: Found, label: str) -> Codes:
+        """Return a copy of the codes one label has among these series; 0 where it is absent."""
+        with self._lock:
+            column: Codes = found.columns.labels[label].view(found.columns.ids.size)[found.rows]
+            return column
 
     def value_counts(self, found: Found, label: str) -> tuple[list[str], list[int]]:
         """Return the values one label has among these series, and how many series have each."""
