@@ -19,6 +19,7 @@ class Note:
 
     place: Place
     detail: str = ""
+    times: int = 0
 
 
 @dataclass(slots=True)
@@ -34,6 +35,12 @@ class Annotations:
     def warn(self, text: str, place: Place) -> None:
         """Note that the answer is probably wrong."""
         self.warnings[text] = Note(place)
+
+    def warn_often(self, text: str, place: Place, times: int) -> None:
+        """Note that the answer is probably wrong, and how often that was found; the first place stays."""
+        note = self.warnings.setdefault(text, Note(place))
+        note.times += times
+        note.detail = f" ({note.times} occurrences)" if note.times > 1 else ""
 
     def inform(self, text: str, place: Place) -> None:
         """Note that the query may not ask what was meant."""

@@ -26,7 +26,16 @@ from metrics.promql.nodes import (
     Subquery,
     Text,
 )
-from metrics.promql.operands import Grid, Operand, RangeValue, ScalarValue, TextValue, VectorValue, refuse_too_many
+from metrics.promql.operands import (
+    Grid,
+    Operand,
+    RangeValue,
+    ScalarValue,
+    TextValue,
+    VectorValue,
+    empty_vector,
+    refuse_too_many,
+)
 from metrics.promql.parsing import parse, resolve
 from metrics.promql.ranges.extending.windows import stretched
 from metrics.promql.ranges.functions import RANGE_FUNCTIONS, over_range
@@ -157,6 +166,8 @@ class _Evaluation:
         if node.name == "timestamp" and isinstance(node.arguments[0], Selector):
             vector = self.reader.instant(node.arguments[0], grid, sampled_at=True)
             return vector.with_values(vector.values, drops_name=True)
+        if node.name == "start_timestamp":
+            return self._started(node.arguments[0], grid)
         if node.name == "info":
             base = self.of(node.arguments[0], grid)
             return enriched(node, base, self.reader, grid) if isinstance(base, VectorValue) else base
@@ -166,6 +177,14 @@ class _Evaluation:
         if node.name == "absent" and isinstance(arguments[0], VectorValue):
             return absence(node.arguments[0], arguments[0], grid.count)
         return call(self._frame(node, grid), arguments)
+
+    def _started(self, argument: Node, grid: Grid) -> VectorValue:
+        """Evaluate start_timestamp; what was made of samples did not start anywhere."""
+        if not isinstance(argument, Selector):
+            self.of(argument, grid)
+            return empty_vector(grid.count)
+        vector = self.reader.started(argument, grid)
+        return vector.with_values(vector.values, drops_name=True)
 
     def _query_context(self, name: str, grid: Grid) -> ScalarValue | None:
         whole = self.reader.query_grid

@@ -18,7 +18,7 @@ class MemorySource:
     def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         """Return the matching series cut to the time range."""
         held = self.columns
-        labels, times, values, histograms = [], [], [], []
+        labels, times, values, histograms, starts = [], [], [], [], []
         for row, names in enumerate(held.labels):
             if not matches(names, matchers):
                 continue
@@ -29,6 +29,8 @@ class MemorySource:
             values.append(held.values[low:high])
             if held.histograms is not None:
                 histograms.append(held.histograms[low:high])
+            if held.starts_ms is not None:
+                starts.append(held.starts_ms[low:high])
         sizes = [0, *(len(part) for part in times)]
         return SeriesColumns(
             labels,
@@ -36,4 +38,5 @@ class MemorySource:
             np.concatenate([*times, np.empty(0, np.int64)]),
             np.concatenate([*values, np.empty(0)]),
             None if held.histograms is None else np.concatenate([*histograms, np.empty(0, np.object_)]),
+            None if held.starts_ms is None else np.concatenate([*starts, np.empty(0, np.int64)]),
         )

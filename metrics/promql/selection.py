@@ -65,6 +65,23 @@ class Reader:
         first = int(ends[0]) - self.lookback_ms + 1
         return stacked(self._each(selector, first, int(ends[-1]), grid.count, newest), grid.count)
 
+    def started(self, selector: Selector, grid: Grid) -> VectorValue:
+        """Return since when the newest sample within the look-back counts, in seconds; 0 where that is not known."""
+        ends = self.ends_of(grid, selector.offset_ms, selector.anchor)
+
+        def newest(columns: SeriesColumns) -> VectorValue:
+            starts = np.zeros(columns.values.size, np.int64) if columns.starts_ms is None else columns.starts_ms
+            windows = windows_over(columns, ends, self.lookback_ms)
+            _, present = newest_in(columns, windows)
+            values = np.zeros(present.shape)
+            if starts.size:
+                last = (columns.offsets[:-1, None] + windows.hi[windows.row] - 1).clip(0, starts.size - 1)
+                values = starts[last] / 1000.0
+            return vector_of(columns.labels, values, present).rows(np.flatnonzero(present.any(axis=1)))
+
+        first = int(ends[0]) - self.lookback_ms + 1
+        return stacked(self._each(selector, first, int(ends[-1]), grid.count, newest), grid.count)
+
     def _smoothed(self, selector: Selector, grid: Grid, ends: Ints) -> VectorValue:
         low, high = int(ends[0]) - self.lookback_ms + 1, int(ends[-1]) + self.lookback_ms
         columns = without_stale_markers(self._columns(selector, low, high))
@@ -160,6 +177,10 @@ def joined(parts: Sequence[SeriesColumns]) -> SeriesColumns:
         np.full(span.stop - span.start, None, np.object_) if part.histograms is None else part.histograms[span]
         for (part, _), span in zip(pieces, spans, strict=True)
     ]
+    starts = [
+        np.zeros(span.stop - span.start, np.int64) if part.starts_ms is None else part.starts_ms[span]
+        for (part, _), span in zip(pieces, spans, strict=True)
+    ]
     return SeriesColumns(
         labels,
         offsets.astype(np.int64),
@@ -168,6 +189,7 @@ def joined(parts: Sequence[SeriesColumns]) -> SeriesColumns:
         None
         if all(part.histograms is None for part in parts)
         else np.concatenate([*histograms, np.empty(0, np.object_)]),
+        None if all(part.starts_ms is None for part in parts) else np.concatenate([*starts, np.empty(0, np.int64)]),
     )
 
 

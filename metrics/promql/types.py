@@ -34,7 +34,8 @@ class SeriesColumns:
     """Ragged columns: series i owns rows offsets[i]:offsets[i+1], sorted by time, times unique.
 
     `histograms` is None where every sample is a number; else it runs beside `values`, whose number at a histogram is
-    its count. A stale marker is a number always.
+    its count. A stale marker is a number always. `starts_ms`, where not None, tells since when each sample's counter
+    counts, 0 where that is not known.
     """
 
     labels: list[dict[str, str]]
@@ -42,6 +43,7 @@ class SeriesColumns:
     timestamps_ms: Ints
     values: Floats
     histograms: Histograms | None = None
+    starts_ms: Ints | None = None
 
 
 Worked = TypeVar("Worked")

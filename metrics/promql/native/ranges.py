@@ -31,6 +31,7 @@ from metrics.promql.nodes import Call, Place
 from metrics.promql.operands import RangeValue, VectorValue
 from metrics.promql.types import Bools, Histograms, Ints, SeriesColumns
 from metrics.promql.windows.bounds import Windows, wide_windows, windows_over
+from metrics.promql.windows.starts import restarts
 
 # Evaluates the function over windows of numbers and returns every series, those without an answer too.
 OverNumbers: TypeAlias = Callable[[RangeValue], VectorValue]
@@ -177,7 +178,8 @@ def _extrapolated(how: tuple[bool, bool]) -> OfSeries:
         points, times = native.histograms[begin:end].tolist(), native.columns.timestamps_ms[begin:end]
         first, last = native.begins[row, steps] - begin, native.ends[row, steps] - 1 - begin
         ends_ms = native.ranged.ends_ms[steps]
-        if not native.ranged.smoothing:
+        starts = native.columns.starts_ms if counter and not native.ranged.smoothing else None
+        if not native.ranged.smoothing and starts is None:
             enough = last > first
             windows = (first[enough], last[enough], ends_ms[enough])
             found = rates_at_once(points, times, windows, (native.ranged.range_ms, counter, per_second), speaker)
@@ -187,10 +189,13 @@ def _extrapolated(how: tuple[bool, bool]) -> OfSeries:
         resets = [False] * len(points)
         if counter:
             resets[1:] = [is_reset(point, before) for before, point in pairwise(points)]
+        since = np.zeros(len(points), np.int64) if starts is None else starts[begin:end]
+        if starts is not None:
+            resets = (restarts(native.columns)[begin:end] | np.array(resets, np.bool_)).tolist()
         return [
             _stretched(
                 native.ranged,
-                Run(points[low : high + 1], resets[low : high + 1], times[low : high + 1].tolist()),
+                Run(points[low : high + 1], resets[low : high + 1], times[low : high + 1].tolist(), int(since[low])),
                 Edges(at - native.ranged.range_ms, at, counter, per_second),
                 speaker,
             )
@@ -227,6 +232,8 @@ def _steps(everything: Mixed, over_numbers: OverNumbers) -> VectorValue:
     before = np.concatenate((values[:1], values[:-1]))
     both_unknown = np.isnan(values) & np.isnan(before)
     differs = values < before if name == "resets" else (values != before) & ~both_unknown
+    if name == "resets":
+        differs, flags = differs | restarts(columns), flags | restarts(columns)
     flags = np.where(numbers, differs, flags) | (inner & (held != np.concatenate((held[:1], held[:-1]))))
     plain = over_numbers(replace(everything.ranged, columns=replace(columns, histograms=None)))
     counts = counted_within(flags, everything.begins, everything.ends)
@@ -246,7 +253,8 @@ def _last_two(everything: Mixed, over_numbers: OverNumbers) -> VectorValue:
     """Evaluate irate and idelta, which look at the last two samples only."""
     plain = over_numbers(replace(everything.ranged, columns=replace(everything.columns, histograms=None)))
     rate = LAST_TWO[everything.frame.node.name]
-    resets = resets_before(everything.columns, everything.histograms) if rate else None
+    columns = everything.columns
+    resets = resets_before(columns, everything.histograms) | restarts(columns) if rate else None
     out, dropped = no_histograms(everything.shape), np.zeros(everything.shape, dtype=np.bool_)
     for row, steps in _rows(everything.counts > 1):
         speaker = everything.speaker(row)
@@ -261,7 +269,7 @@ def _last_two(everything: Mixed, over_numbers: OverNumbers) -> VectorValue:
                 speaker.mixed_types()
                 continue
             reset = resets is not None and bool(resets[last])
-            times = everything.columns.timestamps_ms[last - 1 : last + 1].tolist()
+            times = columns.timestamps_ms[last - 1 : last + 1].tolist()
             out[row, step] = instantaneous(Run(pair, (False, reset), times), speaker, rate=rate)
         speaker.speak()
     held = filled(out)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from metrics.native_histograms.arithmetic import (
     IncompatibleSchemas,
     add_to,
+    added,
     divided_by,
     multiplied,
     subtract_from,
@@ -22,11 +23,15 @@ EDGE_FACTOR = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The histograms of a window in time order; `resets[i]` tells whether the counter was reset before number i."""
+    """The histograms of a window in time order; `resets[i]` tells whether the counter was reset before number i.
+
+    `since_ms` is when the first of them began to count, 0 where that is not known or of no matter.
+    """
 
     points: Sequence[Histogram]
     resets: Sequence[bool]
     times_ms: Sequence[int]
+    since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +75,46 @@ def change(run: Run, speaker: Speaker, *, counter: bool) -> Histogram | None:
 
 def extrapolated(run: Run, edges: Edges, speaker: Speaker) -> Histogram | None:
     """Return rate, increase or delta: the change, stretched to the edges as far as the spacing allows."""
-    if len(run.points) < 2:
+    started = run.since_ms != 0 and edges.start_ms < run.since_ms < run.times_ms[0]
+    grown = change(run, speaker, counter=edges.counter) if len(run.points) > 1 else None
+    if grown is None and (len(run.points) > 1 or not started):
         return None
-    grown = change(run, speaker, counter=edges.counter)
+    if started:
+        grown = _with_first(grown, run.points[0], speaker)
+    return None if grown is None else multiplied(grown, _factor(run, edges, grown, started=started))
+
+
+def _with_first(grown: Histogram | None, first: Histogram, speaker: Speaker) -> Histogram | None:
+    """Add what the first histogram counted since its start, when there was nothing."""
     if grown is None:
+        return first
+    try:
+        total, remarks = added(grown, first)
+    except IncompatibleSchemas:
+        speaker.mixed_schemas(alone=False)
         return None
+    if remarks.bounds_differ:
+        speaker.bounds_reconciled(ADDITION)
+    return total
+
+
+def _factor(run: Run, edges: Edges, grown: Histogram, *, started: bool) -> float:
+    """Return by what a change is stretched to the edges; one since a start within the window at its end only."""
     sampled = (run.times_ms[-1] - run.times_ms[0]) / 1000.0
-    before = (run.times_ms[0] - edges.start_ms) / 1000.0
     after = (edges.end_ms - run.times_ms[-1]) / 1000.0
-    spacing = sampled / (len(run.points) - 1)
+    spacing = sampled / (len(run.points) - 1) if len(run.points) > 1 else 0.0
     threshold = spacing * EDGE_FACTOR
-    before = before if before < threshold else spacing / 2.0
     after = after if after < threshold else spacing / 2.0
-    first = run.points[0]
-    if edges.counter and grown.count > 0 and first.count >= 0:
-        before = min(before, sampled * (first.count / grown.count))
+    if started:
+        before, sampled = 0.0, (run.times_ms[-1] - run.since_ms) / 1000.0
+    else:
+        before = (run.times_ms[0] - edges.start_ms) / 1000.0
+        before = before if before < threshold else spacing / 2.0
+        first = run.points[0]
+        if edges.counter and grown.count > 0 and first.count >= 0:
+            before = min(before, sampled * (first.count / grown.count))
     factor = (sampled + before + after) / sampled
-    if edges.per_second:
-        factor /= (edges.end_ms - edges.start_ms) / 1000.0
-    return multiplied(grown, factor)
+    return factor / ((edges.end_ms - edges.start_ms) / 1000.0) if edges.per_second else factor
 
 
 def instantaneous(run: Run, speaker: Speaker, *, rate: bool) -> Histogram | None:

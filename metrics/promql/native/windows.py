@@ -18,7 +18,12 @@ def kept(columns: SeriesColumns, chosen: Bools) -> SeriesColumns:
     before = np.concatenate(([0], np.cumsum(chosen, dtype=np.int64)))
     histograms = None if columns.histograms is None else columns.histograms[chosen]
     return SeriesColumns(
-        columns.labels, before[columns.offsets], columns.timestamps_ms[chosen], columns.values[chosen], histograms
+        columns.labels,
+        before[columns.offsets],
+        columns.timestamps_ms[chosen],
+        columns.values[chosen],
+        histograms,
+        None if columns.starts_ms is None else columns.starts_ms[chosen],
     )
 
 

@@ -10,6 +10,7 @@ from metrics.promql.operands import RangeValue, ScalarValue, VectorValue
 from metrics.promql.ranges import kernels
 from metrics.promql.ranges.extending.windows import over_extended, refuse_unsafe
 from metrics.promql.ranges.remarks import tell_of_numbers
+from metrics.promql.ranges.starting.windows import OF_COUNTERS, over_started, tell_of_overlaps
 from metrics.promql.types import Bools, Floats, QueryError
 from metrics.promql.windows.bounds import Windows, windows_over
 
@@ -51,6 +52,7 @@ def over_range(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarValue
     else:
         vector = over_histograms(frame, ranged, lambda part: _over_numbers(frame, part, scalars))
     tell_of_numbers(frame, numbers_of(vector), scalars)
+    tell_of_overlaps(frame, ranged, vector)
     return vector.rows(np.flatnonzero(vector.present.any(axis=1)))
 
 
@@ -59,6 +61,8 @@ def _over_numbers(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarVa
     if ranged.smoothing:
         return over_extended(frame, ranged)
     name = frame.node.name
+    if ranged.columns.starts_ms is not None and name in OF_COUNTERS:
+        return over_started(frame, ranged)
     windows = windows_over(ranged.columns, ranged.ends_ms, ranged.range_ms)
     counts = windows.counts
     out = np.zeros(counts.shape)

@@ -45,6 +45,7 @@ class MemoryShelf:
         values = [point.number if point.histogram is None else point.histogram.count for point in points]
         sizes = [0, *(len(one.timestamps_ms) for one in held)]
         times = list(chain.from_iterable(one.timestamps_ms for one in held))
+        starts = np.array(list(chain.from_iterable(one.starts_ms for one in held)), np.int64)
         return MemorySource(
             SeriesColumns(
                 [one.labels for one in held],
@@ -52,5 +53,6 @@ class MemoryShelf:
                 np.array(times, np.int64),
                 np.array(values, np.float64),
                 histograms if any(one is not None for one in native) else None,
+                starts if starts.any() else None,
             )
         )

@@ -62,6 +62,7 @@ def without_stale_markers(columns: SeriesColumns) -> SeriesColumns:
         columns.timestamps_ms[kept],
         columns.values[kept],
         None if columns.histograms is None else columns.histograms[kept],
+        None if columns.starts_ms is None else columns.starts_ms[kept],
     )
 
 
@@ -73,4 +74,5 @@ def contiguous(columns: SeriesColumns) -> SeriesColumns:
         np.ascontiguousarray(columns.timestamps_ms, np.int64),
         np.ascontiguousarray(columns.values, np.float64),
         columns.histograms,
+        None if columns.starts_ms is None else np.ascontiguousarray(columns.starts_ms, np.int64),
     )

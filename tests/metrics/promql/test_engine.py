@@ -129,11 +129,9 @@ def test_a_passed_deadline_ends_a_query():
     assert problem.value.kind == "timeout"
 
 
-@pytest.mark.parametrize("query", ["start_timestamp(cpu)"])
-def test_what_is_not_covered_is_refused_and_never_guessed(query):
-    with pytest.raises(QueryError) as problem:
-        at(CPU, query, 1)
-    assert problem.value.kind == "unsupported"
+def test_a_start_that_was_not_given_is_zero():
+    assert set(at(CPU, "start_timestamp(cpu)", 1).values()) == {0.0}
+    assert at(CPU, "start_timestamp(abs(cpu))", 1) == {}
 
 
 @pytest.mark.parametrize(("start", "end", "step"), [(1, 0, 1), (0, 1, 0)])

@@ -10,8 +10,9 @@ from metrics.promql.nodes import Call
 from metrics.promql.operands import RangeValue, VectorValue
 from metrics.promql.ranges import kernels as plain
 from metrics.promql.ranges.extending import kernels
+from metrics.promql.ranges.starting.windows import resets_counted
 from metrics.promql.types import Ints, QueryError, SeriesColumns
-from metrics.promql.windows.bounds import wide_windows, windows_over
+from metrics.promql.windows.bounds import Windows, wide_windows, windows_over
 
 SAFE = {
     "anchored": ("changes", "delta", "increase", "rate", "resets"),
@@ -51,7 +52,10 @@ def _steps(name: str, ranged: RangeValue) -> VectorValue:
     lo = np.maximum(inside.lo - 1, wide.lo)
     out = np.zeros(inside.counts.shape)
     nothing = np.zeros(ranged.ends_ms.size)
-    plain.reduce_windows(STEPS[name], nothing, columns.offsets, columns.values, inside.row, lo, inside.hi, out)
+    if name == "resets" and columns.starts_ms is not None:
+        out = resets_counted(columns, Windows(inside.row, lo, inside.hi))
+    else:
+        plain.reduce_windows(STEPS[name], nothing, columns.offsets, columns.values, inside.row, lo, inside.hi, out)
     return VectorValue(columns.labels, out, inside.counts > 0, np.ones(len(columns.labels), dtype=np.bool_))
 
 

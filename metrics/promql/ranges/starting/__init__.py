@@ -1,0 +1,1 @@
+"""Counters whose samples know since when they count."""
