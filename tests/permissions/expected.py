@@ -141,5 +141,6 @@ EXPECTED[("DELETE", f"{API}scrape-pools/<pk>/")] = ADMIN
 for tail, verbs in (("", ("GET", "POST")), ("<pk>/", ("GET", "PATCH", "DELETE"))):
     for verb in verbs:
         EXPECTED[(verb, f"{API}remote-targets/{tail}")] = READ if verb == "GET" else ADMIN
+EXPECTED[("GET", f"{API}metric-advice/")] = READ
 EXPECTED[("GET", f"{API}scrape-targets/")] = READ
 EXPECTED[("GET", f"{API}scrape-targets/<pk>/")] = READ
