@@ -311,6 +311,11 @@ class ScrapeTarget(models.Model):
     def __str__(self) -> str:
         return self.scrape_url or f"dropped target {self.pk}"
 
+    @property
+    def address(self) -> str:
+        """The address as it was discovered."""
+        return str(self.discovered_labels.get("__address__", ""))
+
 
 class RemoteTarget(models.Model):
     """A larger store that everything newly stored is sent to: an entry as in Prometheus' `remote_write`.

@@ -144,3 +144,4 @@ for tail, verbs in (("", ("GET", "POST")), ("<pk>/", ("GET", "PATCH", "DELETE"))
 EXPECTED[("GET", f"{API}metric-advice/")] = READ
 EXPECTED[("GET", f"{API}scrape-targets/")] = READ
 EXPECTED[("GET", f"{API}scrape-targets/<pk>/")] = READ
+EXPECTED[("GET", "/explore/metrics/targets/")] = PEOPLE

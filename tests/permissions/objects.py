@@ -182,6 +182,8 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         "rules/": {**rule, "severity": "low"}, "rules/<pk>/": {"for_seconds": 60},
         "rules/<pk>/backfill/": {"start_at": "2026-11-20T00:00:00Z", "end_at": "2026-11-20T01:00:00Z"},
         "rule-groups/": {"name": "mine", "interval_seconds": 15}, "rule-groups/<pk>/": {"interval_seconds": 30},
+        "scrape-pools/": {"name": "other"}, "scrape-pools/<pk>/": {"enabled": False},
+        "scrape-pools/import/": {"text": "scrape_configs: [{job_name: imported}]"},
         "channels/": {"name": "other", "type": "webhook", "config": HOOK}, "channels/<pk>/": {"name": "renamed"},
         "hooks/": {"name": "gh2"}, "hooks/<pk>/": {"allowed_users": ["octocat"]},
         "components/": {"name": "hyperrag"}, "components/<pk>/": {"owner": "eva"}, "checks/<pk>/": {"weight": 2},
