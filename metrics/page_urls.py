@@ -8,4 +8,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.explore, name="explore"),
     path("csv/", views.explore_csv, name="explore_csv"),
     path("complete/", views.complete, name="complete"),
+    path("ask/", views.ask, name="ask"),
 ]

@@ -17,9 +17,12 @@ from django.db.models.functions import Cast
 
 from aivillage_console.lib.durations import format_ms
 from metrics.models import MetadataEntry, RejectedRequest, ScrapePool, ScrapeTarget, Series, TargetHealth
-from metrics.promql.engine import evaluate
+from metrics.promql.engine import Evaluation, evaluate
+from metrics.promql.explaining import Measured, Tape
 from metrics.promql.questions import selectors_of
 from metrics.promql.rolling import NOTE, Roller
+from metrics.promql.selection import Reader
+from metrics.promql.spellings import Spelled
 from metrics.promql.types import (
     STALE_NAN_BITS,
     Limits,
@@ -29,12 +32,14 @@ from metrics.promql.types import (
     SeriesColumns,
     SeriesSource,
 )
+from metrics.remote_store.choice import chosen_store
 from metrics.store import statistics
 from metrics.store.exemplars import MAX_SELECTED, Exemplar, exemplars_select
 from metrics.store.postgres import STORE
 from metrics.store.protocol import Period
 
 QUERY_SECONDS = 15.0
+FAMILY_PARTS = ("_bucket", "_count", "_sum", "_total")
 CONCURRENT_QUERIES = 8
 QUEUE_SECONDS = 5.0
 _slots = threading.BoundedSemaphore(CONCURRENT_QUERIES)
@@ -123,24 +128,27 @@ def range_query(
     lookback_ms: int = 300_000,
     timeout_seconds: float = QUERY_SECONDS,
     work: QueryWork | None = None,
+    walk: Callable[[Reader], Evaluation] | None = None,
 ) -> QueryResult:
     """Answer a query on a grid, both ends included; raises QueryError."""
     seconds = min(timeout_seconds, QUERY_SECONDS)
     asked_at = time.perf_counter()
     with _slot():
         begun_at = time.perf_counter()
-        roller = Roller(start_ms, end_ms, lookback_ms, STORE.is_too_far)
+        store = chosen_store()
+        roller = Roller(start_ms, end_ms, lookback_ms, store.is_too_far)
         result = evaluate(
             query,
             start_ms=start_ms,
             end_ms=end_ms,
             step_ms=step_ms,
-            source=STORE if work is None else _Counted(STORE, work),
+            source=Spelled(store) if work is None else _Counted(Spelled(store), work),
             lookback_ms=lookback_ms,
             limits=limits or Limits(),
             deadline=_deadline(seconds),
             enforced_matchers=enforced_matchers,
             experimental=settings.CONFIG.promql_experimental,
+            walk=walk,
             rewrite=roller.rewrite,
         )
     if roller.used:
@@ -149,6 +157,23 @@ def range_query(
         work.queue_seconds = begun_at - asked_at
         work.evaluation_seconds = time.perf_counter() - begun_at
     return result
+
+
+def explained_query(
+    query: str, *, start_ms: int, end_ms: int, step_ms: int, viewer: object = None
+) -> tuple[QueryResult, Tape]:
+    """Answer a query and say what each of its nodes cost, read one after the other; raises QueryError."""
+    tape = Tape(time.perf_counter)
+    result = range_query(
+        query,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        step_ms=step_ms,
+        viewer=viewer,
+        work=QueryWork(),
+        walk=lambda reader: Measured(reader, tape),
+    )
+    return result, tape
 
 
 def exemplars_of(
@@ -180,7 +205,8 @@ def series_matching(
     A period leaves out series without samples in it; series are told apart by groups of 200 of one metric, so some
     neighbours without samples stay in.
     """
-    found = {tuple(labels.items()): labels for matchers in matcher_sets for labels in STORE.series(matchers, period)}
+    store = chosen_store()
+    found = {tuple(labels.items()): labels for matchers in matcher_sets for labels in store.series(matchers, period)}
     ordered = [found[key] for key in sorted(found)]
     return ordered[:limit] if limit else ordered
 
@@ -189,7 +215,8 @@ def label_names(
     matcher_sets: Sequence[Sequence[Matcher]] = ((),), *, period: Period | None = None, viewer: object = None
 ) -> list[str]:
     """Return the names of labels, sorted; a period is as coarse as for series."""
-    return sorted({name for matchers in matcher_sets for name in STORE.label_names(matchers, period)})
+    store = chosen_store()
+    return sorted({name for matchers in matcher_sets for name in store.label_names(matchers, period)})
 
 
 def label_values(
@@ -200,7 +227,8 @@ def label_values(
     viewer: object = None,
 ) -> list[str]:
     """Return the values of one label, sorted; a period is as coarse as for series."""
-    return sorted({value for matchers in matcher_sets for value in STORE.label_values(name, matchers, period)})
+    store = chosen_store()
+    return sorted({value for matchers in matcher_sets for value in store.label_values(name, matchers, period)})
 
 
 def metric_names(*, viewer: object = None) -> list[str]:
@@ -218,6 +246,40 @@ def metadata(*, metric: str = "", limit: int = 0, viewer: object = None) -> dict
     return {row.family: [{"type": row.type, "help": row.help, "unit": row.unit}] for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a sender said about a metric: the type and help of its family."""
+
+    type: str = ""
+    help: str = ""
+    unit: str = ""
+
+
+def declared(names: Sequence[str], *, viewer: object = None) -> dict[str, Declared]:
+    """Return what is known of these metrics by their own name or, for parts of a histogram, by their family's."""
+    families = {name: [name, *(name.removesuffix(part) for part in FAMILY_PARTS if name.endswith(part))]
+                for name in names}  # fmt: skip
+    wanted = {family for each in families.values() for family in each}
+    rows = {row.family: row for row in MetadataEntry.objects.filter(family__in=wanted)} if wanted else {}
+    found = {name: next((rows[family] for family in each if family in rows), None) for name, each in families.items()}
+    return {name: Declared(row.type, row.help, row.unit) for name, row in found.items() if row is not None}
+
+
+def series_counts(names: Sequence[str], *, viewer: object = None) -> dict[str, int]:
+    """Return how many series each of these metrics has."""
+    STORE.refresh()
+    return {name: sum(found.rows.size for found in STORE.catalogue.find((Matcher("__name__", "=", name),)))
+            for name in names}  # fmt: skip
+
+
+def value_counts(metric: str, *, viewer: object = None) -> dict[str, int]:
+    """Return how many values each label of a metric has."""
+    STORE.refresh()
+    return {label: len(STORE.catalogue.value_counts(found, label)[0])
+            for found in STORE.catalogue.find((Matcher("__name__", "=", metric),))
+            for label in list(found.columns.labels)}  # fmt: skip
+
+
 def latest_samples(
     matcher_sets: Sequence[Sequence[Matcher]], *, at_ms: int, lookback_ms: int, viewer: object = None
 ) -> SeriesColumns:
@@ -230,7 +292,7 @@ def latest_samples(
     parts: list[tuple[SeriesColumns, list[int]]] = []
     with _slot():
         for matchers in matcher_sets:
-            columns = STORE.select(matchers, at_ms - lookback_ms, at_ms)
+            columns = chosen_store().select(matchers, at_ms - lookback_ms, at_ms)
             rows = []
             for index, found in enumerate(columns.labels):
                 last = int(columns.offsets[index + 1]) - 1
@@ -261,7 +323,7 @@ def _joined(labels: list[dict[str, str]], parts: list[tuple[SeriesColumns, list[
 def samples_between(matchers: Sequence[Matcher], *, start_ms: int, end_ms: int, viewer: object = None) -> SeriesColumns:
     """Return the samples of matching series, both ends included, as they are stored."""
     with _slot():
-        return STORE.select(matchers, start_ms, end_ms)
+        return chosen_store().select(matchers, start_ms, end_ms)
 
 
 MOST_TARGETS = 10_000

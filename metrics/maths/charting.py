@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrics.native_histograms.model import Histogram
 from metrics.promql.types import QueryResult
 
 COLOURS = 6
@@ -141,16 +142,33 @@ def lines_of(result: QueryResult, limit: int = MAX_LINES) -> tuple[list[dict[str
     order = sorted(range(len(names)), key=lambda i: full_name(result.labels[i]))
     lines = []
     for place, i in enumerate(order[:limit]):
-        values = [
-            float(v) if ok and math.isfinite(v) else None
-            for v, ok in zip(result.values[i], result.present[i], strict=True)
-        ]
-        name = names[i]
         lines.append(
-            {"name": name, "full": full_name(result.labels[i]), "colour": place % COLOURS + 1,
-             "dashed": place >= COLOURS, "values": values}
+            {"name": names[i], "full": full_name(result.labels[i]), "colour": place % COLOURS + 1,
+             "dashed": place >= COLOURS, "values": _numbers(result, i)}
         )  # fmt: skip
     return lines, max(0, len(order) - limit)
+
+
+def _numbers(result: QueryResult, row: int) -> list[float | None]:
+    """Return the numbers of a row; what is not there, not finite or a histogram is None."""
+    numbers = [
+        float(v) if ok and math.isfinite(v) else None
+        for v, ok in zip(result.values[row], result.present[row], strict=True)
+    ]
+    if result.histograms is None:
+        return numbers
+    return [number if cell is None else None for number, cell in zip(numbers, result.histograms[row], strict=True)]
+
+
+def newest_histograms(result: QueryResult, limit: int) -> list[tuple[str, Histogram]]:
+    """Return the newest native histogram of each series that has one, by name."""
+    if result.histograms is None:
+        return []
+    found = [
+        (full_name(labels), next((cell for cell in row[::-1] if cell is not None), None))
+        for labels, row in zip(result.labels, result.histograms, strict=True)
+    ]
+    return [(name, cell) for name, cell in sorted(found, key=lambda pair: pair[0]) if cell is not None][:limit]
 
 
 def statistics(values: Sequence[float | None]) -> dict[str, float | None]:

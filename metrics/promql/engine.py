@@ -66,11 +66,12 @@ def evaluate(
     enforced_matchers: Sequence[Matcher] = (),
     experimental: bool = False,
     rewrite: Callable[[Node], Node] | None = None,
+    walk: Callable[[Reader], "Evaluation"] | None = None,
 ) -> QueryResult:
     """Answer a query on the grid start..end; an instant query has start == end and step 0 or 1.
 
     What Prometheus calls experimental is refused unless `experimental` is true. `rewrite` may change the plan before it
-    is evaluated.
+    is evaluated; `walk` may watch the evaluation.
     """
     grid = _grid(start_ms, end_ms, step_ms, limits)
     plan = parse(query, experimental=experimental)
@@ -80,7 +81,7 @@ def evaluate(
     with np.errstate(all="ignore"):
         root = resolve(plan, 0 if grid.is_instant else step_ms, end_ms - start_ms)
         root = root if rewrite is None else rewrite(root)
-        result = _answer(_Evaluation(reader).of(root, grid), grid)
+        result = _answer((walk or Evaluation)(reader).of(root, grid), grid)
     result.warnings, result.infos = reader.notes.shown(query)
     return result
 
@@ -96,7 +97,7 @@ def _grid(start_ms: int, end_ms: int, step_ms: int, limits: Limits) -> Grid:
     return Grid(start_ms, max(step_ms, 1), count)
 
 
-class _Evaluation:
+class Evaluation:
     """Walks a plan; every node is evaluated for all steps of its grid together."""
 
     def __init__(self, reader: Reader) -> None:

@@ -7,7 +7,7 @@ from metrics.promql.nodes import Binary, Negate, Node, Number, Selector, childre
 from metrics.promql.parsing import format_query, parse
 from metrics.promql.syntax.planning import parts
 from metrics.promql.syntax.printing import pretty, text_of
-from metrics.promql.syntax.tree import BinaryExpr, Expr, ParenExpr, VectorSelector
+from metrics.promql.syntax.tree import BinaryExpr, Expr, FunctionCall, ParenExpr, VectorSelector
 from metrics.promql.types import Floats, Matcher
 
 FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
@@ -75,3 +75,22 @@ def _calculated(op: str, left: float, right: float) -> float:
 def format(query: str) -> str:  # noqa: A001
     """Return the query in the usual layout."""
     return format_query(query)
+
+
+def selector_name(query: str) -> str:
+    """Return the metric of a query that is one selector and nothing else; empty for any other query."""
+    tree = parse(query, experimental=True).tree
+    return tree.name if isinstance(tree, VectorSelector) else ""
+
+
+def below_quantile(query: str) -> str:
+    """Return what a query takes its quantile, mean or share of: the buckets themselves; else the query as it is."""
+    tree: Expr = parse(query, experimental=True).tree
+    while True:
+        if isinstance(tree, ParenExpr):
+            tree = tree.expr
+        elif isinstance(tree, FunctionCall) and tree.function.name.startswith("histogram_"):
+            vectors = [argument for argument in tree.arguments if argument.type == "vector"]
+            tree = vectors[0]
+        else:
+            return text_of(tree)

@@ -75,7 +75,7 @@ QUERY = ("01111", {"query", "read"})
 RESPONDERS = ("00111", set())
 for path in (
     "/", "/setup/", "/alerts/", "/alerts/counter/", "/alerts/<int:alert_id>/", "/notifications/", "/styleguide/",
-    "/explore/metrics/", "/explore/metrics/csv/", "/explore/metrics/complete/",
+    "/explore/metrics/", "/explore/metrics/csv/", "/explore/metrics/complete/", "/explore/metrics/ask/",
     "/security/", "/security/findings/", "/security/events/<int:event_id>/", "/security/blocks/",
     "/forge/", "/forge/runs/<uuid:run_id>/", "/forge/runs/<uuid:run_id>/pulse/",
 ):  # fmt: skip
