@@ -190,6 +190,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RuleKindEnum": "alerts.models.rules.RuleKind",
         "TokenKindEnum": "aivillage_console.accounts.models.TokenKind",
+        "BackfillStateEnum": "alerts.engine.states.BackfillState",
         "NotificationKindEnum": "alerts.engine.states.NotificationKind",
         "SeverityEnum": [(name, name.capitalize()) for name in ("critical", "high", "medium", "low")],
         "BlockScopeEnum": "security.models.BlockScope",

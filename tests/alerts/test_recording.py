@@ -217,3 +217,10 @@ def test_series_that_end_inside_a_range_get_a_marker_there(start: datetime):
     assert sorted((batch.timestamps_ms[~stale] - begin_ms).tolist()) == [
         30_000, 45_000, 180_000, 195_000, 210_000, 225_000,
     ]  # fmt: skip
+
+
+def test_a_rule_may_ask_for_either_spelling_of_a_name(start: datetime, group: RuleGroup):
+    feed(start, [3.0] * 20, name="p2p_mesh_peers_connected")
+    recording_rule(group, "sum(p2p_peers_connected)", "peers:sum")
+    run(start, 1)
+    assert asked("peers:sum", minute(start, 1)) == {(("__name__", "peers:sum"),): 3.0}

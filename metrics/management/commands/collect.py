@@ -7,12 +7,15 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-# The console's own families, those of its detectors, and the few of django-prometheus that say how pages fare.
+# The console's own families, those of its detectors and pipelines, and the few of django-prometheus that say how
+# pages fare.
 PREFIXES = (
     "console_",
     "security_",
     "auth_failures",
     "threat_score_current",
+    "agent_forge_",
+    "model_compression_ratio",
     "django_http_requests_total_by_method",
     "django_http_responses_total_by_status",
     "django_http_requests_latency_including_middlewares_seconds",
