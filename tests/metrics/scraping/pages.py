@@ -16,7 +16,7 @@ class Page:
     content_type: str = "text/plain; version=0.0.4"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    wait: Callable[[], None] = lambda: None
+    wait: Callable[[], object] = lambda: None
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     port: int = 0
 

@@ -10,7 +10,7 @@ from metrics.wire.scraping.targets import Target, build_target, discovered_label
 CONFIG = ScrapeConfig("node", interval_ms=15_000, params=(("module", ("a", "b")),))
 
 
-def built(config: ScrapeConfig = CONFIG, **found: str) -> Target | None:
+def built(config: ScrapeConfig = CONFIG, /, **found: str) -> Target | None:
     return build_target(config, discovered_labels(config, {"__address__": "h:9100", **found}))
 
 
@@ -45,7 +45,7 @@ def test_a_dropped_target_is_none_and_a_senseless_one_is_refused() -> None:
     for found in ({"__address__": ""}, {"__address__": "http://h"}, {"__scheme__": "ftp"},
                   {"__scrape_interval__": "10ms"}, {"__scrape_timeout__": "2m"}):  # fmt: skip
         with pytest.raises(BadConfig):
-            built(**found)
+            built(CONFIG, **found)
 
 
 @pytest.mark.parametrize(
