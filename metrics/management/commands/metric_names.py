@@ -16,8 +16,8 @@ Those of the console are on `/metrics`, and the collector of `make run` stores t
 
 **Two spellings.** What begins with `p2p_mesh_` is also found as `p2p_`, and `edge_computing_` as `edge_`, and the other
 way round, whichever was stored: a query reads both and answers under the name it asked. Nothing is renamed at the
-doors, so what a sender sent stays what it was, and lists of names and series show it so. Where both spellings have a series
-with the same labels, the one not asked for carries the label `spelling`.
+doors, so what a sender sent stays what it was, and lists of names and series show it so. Where both spellings have a
+series with the same labels, the one not asked for carries the label `spelling`.
 """
 
 
