@@ -120,11 +120,10 @@
     const { min, max } = plot.scales.y;
     for (const row of rows) {
       if (row.at < payload.from || row.at > payload.to) continue;
-      const dot = document.createElement("a");
+      const dot = document.createElement("span");
       const beyond = row.value > max || row.value < min;
       dot.className = beyond ? "exemplar-dot beyond" : "exemplar-dot";
-      dot.href = `#exemplar-${row.number}`;
-      dot.tabIndex = -1;
+      dot.dataset.row = `exemplar-${row.number}`;
       dot.title = `${row.value} ${row.text}`;
       dot.style.left = `${plot.valToPos(row.at, "x")}px`;
       dot.style.top = `${plot.valToPos(Math.min(max, Math.max(min, row.value)), "y")}px`;
@@ -147,8 +146,7 @@
   document.addEventListener("click", (event) => {
     const dot = event.target.closest(".exemplar-dot");
     if (!dot) return;
-    event.preventDefault();
-    const row = $(dot.getAttribute("href"));
+    const row = document.getElementById(dot.dataset.row);
     row.scrollIntoView({ block: "center" });
     row.focus();
   });
