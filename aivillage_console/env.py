@@ -159,6 +159,13 @@ class Config:
         default="",
     )
 
+    # Another store of samples
+    metrics_store_url: str = setting(
+        "VictoriaMetrics that keeps all samples in the place of PostgreSQL: its address before /api/v1; empty: none.",
+        default="",
+    )
+    metrics_store_token: str = setting("Bearer token for METRICS_STORE_URL.", default="", secret=True)
+
     # Remote write out
     remote_write_keep_seconds: int = setting(
         "How long samples wait for a destination of remote write that is away.", default=172_800, unit="seconds"
@@ -307,6 +314,7 @@ RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "pattern=raw days/roll-up days, as in go_.*=7/30",
         lambda classes: all(_is_retention_class(one) for one in classes),
     ),
+    "metrics_store_url": ("empty, or an http or https URL with a host", lambda v: not v or _HTTP[1](v)),
     "remote_write_keep_seconds": _POSITIVE,
     "remote_write_keep_bytes": _POSITIVE,
     "brute_force_threshold": _POSITIVE,

@@ -18,6 +18,7 @@ from metrics.ingest.group_commit import GroupCommit
 from metrics.ingest.limits import Gate
 from metrics.ingest.metadata import DECLARED, metadata_store
 from metrics.ingest.windows import Window
+from metrics.remote_store.choice import chosen_store
 from metrics.store.columns import Samples
 from metrics.store.postgres import STORE
 from metrics.store.series import LabelSet, named, series_create, series_find
@@ -127,7 +128,7 @@ def _append(samples: Samples) -> None:
 
 
 def _write(samples: Samples) -> None:
-    STORE.append(samples, durable=settings.CONFIG.telemetry_durable)
+    chosen_store().append(samples, durable=settings.CONFIG.telemetry_durable)
 
 
 COMMITS = GroupCommit(_write)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -34,8 +35,8 @@ def everything(sender: TargetSender) -> None:
 
 
 def other_connection() -> psycopg.Connection[Any]:
-    address = os.environ["DATABASE_URL"].rpartition("/")[0]
-    return psycopg.connect(f"{address}/{connection.settings_dict['NAME']}")
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    return psycopg.connect(urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}")))
 
 
 def test_what_commits_late_is_sent_though_later_ids_were_there_before(
