@@ -19,7 +19,8 @@ GATHER_SECONDS = 0.005
 @dataclass(eq=False, slots=True)
 class _Group:
     parts: list[Samples] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
+    # Held by the leader until all is known; an Event would cost more than the rest of a group of one.
+    pending: threading.Lock = field(default_factory=threading.Lock)
     committed: bool = False
     cause: BaseException | None = None
 
@@ -49,30 +50,38 @@ class GroupCommit:
     def append(self, samples: Samples) -> None:
         """Return when the samples are committed; raises OperationalError where the group was not."""
         with self._changed:
-            leads = self._open is None
-            group = self._open = self._open or _Group()
+            group, leads = self._open, False
+            if group is None:
+                group, leads = _Group(), True
+                group.pending.acquire()
+                self._open = group
             group.parts.append(samples)
-        self._arrived(threading.get_ident())
+            self._coming.discard(threading.get_ident())
+            if not leads:
+                self._changed.notify_all()
         if leads:
             self._lead(group)
         else:
-            group.done.wait()
+            with group.pending:
+                pass
         if not group.committed:
             raise OperationalError("the commit shared with other requests failed") from group.cause
 
     def _arrived(self, thread: int) -> None:
         with self._changed:
-            self._coming.discard(thread)
-            self._changed.notify_all()
+            if thread in self._coming:
+                self._coming.discard(thread)
+                self._changed.notify_all()
 
     def _lead(self, group: _Group) -> None:
         try:
             with self._changed:
-                self._changed.wait_for(lambda: not self._coming, self._gather_seconds)
+                if self._coming:
+                    self._changed.wait_for(lambda: not self._coming, self._gather_seconds)
                 self._open = None
             self._write(concatenate(group.parts))
             group.committed = True
         except DatabaseError as error:
             group.cause = error.__cause__ or error
         finally:
-            group.done.set()
+            group.pending.release()

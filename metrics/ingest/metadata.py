@@ -38,6 +38,8 @@ DECLARED = Declared()
 
 def metadata_store(entries: Sequence[Metadata]) -> None:
     """Keep what is news; the last one to speak of a family is right."""
+    if not entries:
+        return
     latest = {entry.family: entry for entry in entries}
     news = sorted(DECLARED.news(list(latest.values())), key=lambda entry: entry.family)
     if not news:

@@ -106,10 +106,10 @@ def forget_series() -> None:
 
 def samples_store(samples: Samples, window: Window, written: Written) -> None:
     """Store the samples inside the window and count them."""
-    inside = (samples.timestamps_ms >= window.low_ms) & (samples.timestamps_ms <= window.high_ms)
-    outside = int(inside.size - np.count_nonzero(inside))
-    if outside:
-        written.refused[OUT_OF_WINDOW] += outside
+    times = samples.timestamps_ms
+    if times.size and (np.min(times) < window.low_ms or np.max(times) > window.high_ms):
+        inside = (times >= window.low_ms) & (times <= window.high_ms)
+        written.refused[OUT_OF_WINDOW] += int(inside.size - np.count_nonzero(inside))
         samples = samples.take(inside)
     if samples.values.size:
         _append(samples)

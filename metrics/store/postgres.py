@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
 
 from metrics.promql.types import Matcher, QueryError, SeriesColumns
 from metrics.store import group_block, head_block, histogram_column, rolled
@@ -21,6 +21,7 @@ from metrics.store.block_cache import BlockCache
 from metrics.store.catalogue import Catalogue
 from metrics.store.columns import Samples
 from metrics.store.group_block import OpenBlock
+from metrics.store.head_insert import head_insert
 from metrics.store.listing import BlockKey, BlockRef, list_blocks, new_series_came
 from metrics.store.protocol import Period, SelectLimits, TooManySamples
 from metrics.store.raw import raw_cursor
@@ -38,19 +39,6 @@ Result = TypeVar("Result")
 PACKED, RECENT = "metrics_groupblock", "metrics_recentblock"
 # (group number, its first place among the wanted ids, the place after its last).
 Span = tuple[int, int, int]
-
-
-def append_samples(cursor: psycopg.Cursor[Any], samples: Samples) -> None:
-    """Write one head block."""
-    cursor.execute(
-        "INSERT INTO metrics_headblock (t_min, t_max, samples, data) VALUES (%s, %s, %s, %s)",
-        [
-            int(np.min(samples.timestamps_ms)),
-            int(np.max(samples.timestamps_ms)),
-            samples.values.size,
-            head_block.encode(samples),
-        ],
-    )
 
 
 @contextmanager
@@ -94,12 +82,14 @@ class PostgresStore:
             return
         if durable:
             # One statement is its own transaction where there is none: one round trip instead of three.
-            with raw_cursor() as cursor:
-                append_samples(cursor, samples)
+            mine = connections[DEFAULT_DB_ALIAS]
+            mine.ensure_connection()
+            with mine.wrap_database_errors:
+                head_insert(mine.connection, samples)
             return
         with transaction.atomic(), raw_cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = off")
-            append_samples(cursor, samples)
+            head_insert(cursor.connection, samples)
 
     def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         """Return the matching series with samples in the range, both ends included."""

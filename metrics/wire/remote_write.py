@@ -42,6 +42,8 @@ class Parts:
 
     def rows(self, sort: int) -> list[tuple[int, int, int]]:
         """Return (series, start, end) of the parts of one sort."""
+        if not self.sort.size:
+            return []
         chosen = self.sort == sort
         columns = (self.series[chosen].tolist(), self.start[chosen].tolist(), self.end[chosen].tolist())
         return list(zip(*columns, strict=True))

@@ -44,13 +44,31 @@ class Recent:
         return self.data.nbytes + 3 * self.ids.nbytes
 
 
+MOST_KEY_BYTES = 512
+
+
+def request_key(raw: bytes) -> bytes:
+    """Return the labels of the first series (remote write 1) or the first symbols (2): they are as they were last time.
+
+    The first bytes alone would not do: a sender's requests of one metric begin alike and differ in the instance.
+    """
+    start, tag = 0, 0x22
+    if raw[:1] == b"\x0a":
+        start, tag = 2, 0x0A
+        while start < 6 and raw[start - 1 : start] >= b"\x80":
+            start += 1
+    end = start
+    last = min(start + MOST_KEY_BYTES, len(raw) - 1)
+    while end < last and raw[end] == tag and raw[end + 1] < 128:
+        end += 2 + raw[end + 1]
+    return raw[start:end]
+
+
 NOTHING_RECENT = Recent(np.frombuffer(b"\0", np.uint8), *(np.empty(0, np.int64) for _ in range(3)))
 
 
 class RecentRequests:
-    """Requests of senders that send the same series in the same order again, found by their first bytes."""
-
-    KEY_BYTES = 48
+    """Requests of senders that send the same series in the same order again, found by what they begin with."""
 
     def __init__(self, *, max_bytes: int = 24 << 20) -> None:
         """Start empty."""
@@ -61,16 +79,17 @@ class RecentRequests:
 
     def find(self, raw: bytes) -> Recent:
         """Return the request that began as this one does."""
-        return self._found.get(raw[: self.KEY_BYTES], NOTHING_RECENT)
+        return self._found.get(request_key(raw), NOTHING_RECENT)
 
     def remember(self, raw: bytes, label_start: Ints, label_end: Ints, ids: Ints) -> None:
         """Keep a request in which every series was known."""
         if not ids.size or bool((ids < 0).any()):
             return
         recent = Recent(np.frombuffer(raw, np.uint8), label_start, label_end, ids.copy())
+        key = request_key(raw)
         with self._lock:
-            self._drop(raw[: self.KEY_BYTES])
-            self._found[raw[: self.KEY_BYTES]] = recent
+            self._drop(key)
+            self._found[key] = recent
             self._bytes += recent.nbytes
             while self._bytes > self._max_bytes:
                 self._drop(next(iter(self._found)))
