@@ -14,7 +14,7 @@ from metrics.inventory import linting
 MOST_FINDINGS = 5_000
 
 
-class FindingSerializer(serializers.Serializer[Any]):
+class AdviceSerializer(serializers.Serializer[Any]):
     """One piece of advice on one metric family; `metric` is a name of it that has series."""
 
     family = serializers.CharField()
@@ -32,7 +32,7 @@ class MetricAdviceSerializer(serializers.Serializer[Any]):
     families = serializers.IntegerField()
     count = serializers.IntegerField()
     counted_at = serializers.DateTimeField()
-    results = FindingSerializer(many=True)
+    results = AdviceSerializer(many=True)
 
 
 def _chosen(request: Request, name: str, known: tuple[str, ...]) -> str:

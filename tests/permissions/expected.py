@@ -141,7 +141,9 @@ EXPECTED[("DELETE", f"{API}scrape-pools/<pk>/")] = ADMIN
 for tail, verbs in (("", ("GET", "POST")), ("<pk>/", ("GET", "PATCH", "DELETE"))):
     for verb in verbs:
         EXPECTED[(verb, f"{API}remote-targets/{tail}")] = READ if verb == "GET" else ADMIN
-EXPECTED[("GET", f"{API}metric-advice/")] = READ
 EXPECTED[("GET", f"{API}scrape-targets/")] = READ
 EXPECTED[("GET", f"{API}scrape-targets/<pk>/")] = READ
 EXPECTED[("GET", "/explore/metrics/targets/")] = PEOPLE
+for noun in ("cardinality", "storage", "naming"):
+    EXPECTED[("GET", f"/explore/metrics/{noun}/")] = PEOPLE
+EXPECTED[("GET", f"{API}metric-advice/")] = READ
