@@ -138,8 +138,8 @@ def test_a_source_near_its_limit_is_said_first(person: Any, shop: Source, monkey
 def test_what_cannot_be_counted_in_time_is_left_out_and_said(
     person: Any, shop: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inventory, "COUNTING_MS", 1)
-    monkeypatch.setattr(inventory, "_BLOCKS", "(SELECT day, level, metric_id, samples, 1 AS size, pg_sleep(1) AS s"
+    monkeypatch.setattr(inventory, "COUNTING_MS", 800)
+    monkeypatch.setattr(inventory, "_BLOCKS", "(SELECT day, level, metric_id, samples, 1 AS size, pg_sleep(5) AS s"
                         " FROM metrics_recentblock) b")  # fmt: skip
     body = person("viewer").get(CARDINALITY).content.decode()
     assert ("took too long" in body, "http_requests_total" in body) == (True, True)
