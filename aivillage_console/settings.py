@@ -190,7 +190,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RuleKindEnum": "alerts.models.rules.RuleKind",
         "TokenKindEnum": "aivillage_console.accounts.models.TokenKind",
-        "BackfillStateEnum": "alerts.engine.states.BackfillState",
+        "WorkStateEnum": [(name, name.capitalize()) for name in ("due", "done", "failed", "cancelled")],
         "NotificationKindEnum": "alerts.engine.states.NotificationKind",
         "SeverityEnum": [(name, name.capitalize()) for name in ("critical", "high", "medium", "low")],
         "BlockScopeEnum": "security.models.BlockScope",

@@ -46,7 +46,7 @@ def rig(module: Any, point: str) -> None:
 def main(step: str, point: str, now_ms: int) -> None:
     """Do one step under the lock."""
     django.setup()
-    from metrics.store import compaction, rolling  # noqa: PLC0415
+    from metrics.store import compaction, rolling
 
     rig(rolling if step == "roll_days" else compaction, point)
     steps: dict[str, Callable[[], object]] = {

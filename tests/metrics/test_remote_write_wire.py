@@ -153,7 +153,7 @@ def test_a_label_added_behind_remembered_ones_is_another_series():
 
 
 def test_a_request_with_more_than_the_one_before_it_is_read_whole():
-    table, raw = _remembering()
+    table, _ = _remembering()
     names = [{"__name__": "up", "i": f"{i:03d}" * 9} for i in range(9)]
     more = [
         write_request(*((one, [(1, 1.0), (2, 2.0)]) for one in names)),
