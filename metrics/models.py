@@ -241,7 +241,7 @@ class PushFamily(models.Model):
 
 
 class ScrapePool(models.Model):
-    """Targets that are scraped the same way: one entry of Prometheus' `scrape_configs`, its secrets kept apart, sealed."""
+    """Targets scraped the same way: one entry of Prometheus' `scrape_configs`, its secrets kept apart, sealed."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120, unique=True, help_text="Becomes the label job.")
@@ -331,6 +331,10 @@ class RemoteTarget(models.Model):
     cursor_xid = models.BigIntegerField(default=0, editable=False)
     cursor_id = models.BigIntegerField(default=0, editable=False)
     exemplar_xid = models.BigIntegerField(default=0, editable=False)
+    # The end of the portion that is on its way: after a death it goes again in the same requests, which a receiver that
+    # refuses a whole request for one sample it has already can tell from new ones.
+    pending_xid = models.BigIntegerField(null=True, editable=False)
+    pending_id = models.BigIntegerField(null=True, editable=False)
     sent_samples = models.BigIntegerField(default=0, editable=False)
     failed_samples = models.BigIntegerField(default=0, editable=False)
     dropped_samples = models.BigIntegerField(default=0, editable=False)

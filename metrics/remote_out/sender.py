@@ -54,7 +54,7 @@ class TargetSender:
         """Send the next portion; tell whether there was one. Raises Stopped."""
         target = self._fresh()
         self._tell_families()
-        portion = unsent.portion_read((target.cursor_xid, target.cursor_id))
+        portion = self._portion(target)
         if portion is None:
             measures.WAITING.labels(self._name).set(0)
             return self._exemplars(target.exemplar_xid)
@@ -64,6 +64,18 @@ class TargetSender:
         measures.FILTERED.labels(self._name).inc(filtered)
         measures.WAITING.labels(self._name).set(unsent.waiting(portion.mark))
         return True
+
+    def _portion(self, target: RemoteTarget) -> unsent.Portion | None:
+        """Return what is next: the portion that was on its way when its sender died, or a new one, noted as such."""
+        mark = target.cursor_xid, target.cursor_id
+        if target.pending_xid is not None and target.pending_id is not None:
+            again = unsent.portion_read(mark, (target.pending_xid, target.pending_id))
+            if again is not None:
+                return again
+        portion = unsent.portion_read(mark)
+        if portion is not None:
+            unsent.mark_pending(self.target_id, portion.mark)
+        return portion
 
     def _fresh(self) -> RemoteTarget:
         target = RemoteTarget.objects.filter(pk=self.target_id, enabled=True, version=self.version).first()

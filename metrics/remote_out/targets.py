@@ -71,7 +71,7 @@ def _facts(target: RemoteTarget) -> dict[str, Any]:
 
 
 SAVED = ("name", "config", "secrets_sealed", "enabled", "version", "updated_at")
-MARKS = ("cursor_xid", "cursor_id", "exemplar_xid", "failing_since", "last_error")
+MARKS = ("cursor_xid", "cursor_id", "exemplar_xid", "pending_xid", "pending_id", "failing_since", "last_error")
 
 
 @transaction.atomic
@@ -91,6 +91,7 @@ def target_save(target: RemoteTarget, *, actor: Actor, now: datetime, version: i
     begins = target.enabled and (stored is None or not stored.enabled)
     if begins:
         target.cursor_xid, target.cursor_id = start_mark()
+        target.pending_xid = target.pending_id = None
         target.exemplar_xid, target.failing_since, target.last_error = target.cursor_xid, None, ""
     if stored is None:
         target.save()

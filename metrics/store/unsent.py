@@ -49,14 +49,14 @@ def start_mark() -> Mark:
     return (int(row[0]) if row else 0), 1 << 62
 
 
-def portion_read(mark: Mark) -> Portion | None:
-    """Return the next samples after a place, None where there are none yet."""
+def portion_read(mark: Mark, end: Mark | None = None) -> Portion | None:
+    """Return the next samples after a place, as many as go together or up to another place; None without any."""
     with raw_cursor() as cursor:
         cursor.execute(f"{_LIST} LIMIT {MOST_BLOCKS}", [*mark, *mark])
         taken: list[tuple[int, int]] = []
         total = 0
         for xid, block_id, samples in cursor.fetchall():
-            if taken and total + samples > MOST_SAMPLES:
+            if (end is not None and (xid, block_id) > end) or (taken and total + samples > MOST_SAMPLES):
                 break
             taken.append((xid, block_id))
             total += samples
@@ -99,12 +99,21 @@ class Tally:
     failed: int = 0
 
 
+def mark_pending(target: UUID, mark: Mark) -> None:
+    """Note where the portion ends that is about to be sent."""
+    with raw_cursor() as cursor:
+        cursor.execute(
+            "UPDATE metrics_remotetarget SET pending_xid = %s, pending_id = %s WHERE id = %s", [*mark, target]
+        )
+
+
 def mark_advance(target: UUID, mark: Mark, tally: Tally, *, now: datetime) -> None:
     """Note that a destination has everything up to a place."""
     with raw_cursor() as cursor:
         cursor.execute(
             "UPDATE metrics_remotetarget SET sent_samples = sent_samples + %s, failed_samples = failed_samples + %s,"
             " last_sent_at = CASE WHEN %s > 0 THEN %s ELSE last_sent_at END, failing_since = NULL,"
+            " pending_xid = NULL, pending_id = NULL,"
             " cursor_xid = CASE WHEN (cursor_xid, cursor_id) < (%s, %s) THEN %s ELSE cursor_xid END,"
             " cursor_id = CASE WHEN (cursor_xid, cursor_id) < (%s, %s) THEN %s ELSE cursor_id END WHERE id = %s",
             [tally.sent, tally.failed, tally.sent, now, *mark, mark[0], *mark, mark[1], target],
@@ -180,7 +189,8 @@ def restart_after_restore() -> int:
     with transaction.atomic(), raw_cursor() as cursor:
         ahead = "> pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
         cursor.execute(
-            "UPDATE metrics_remotetarget SET cursor_xid = 0, cursor_id = 0, exemplar_xid = 0"
+            "UPDATE metrics_remotetarget SET cursor_xid = 0, cursor_id = 0, exemplar_xid = 0,"
+            " pending_xid = NULL, pending_id = NULL"
             f" WHERE cursor_xid {ahead} OR exemplar_xid {ahead}"
         )
         moved = cursor.rowcount

@@ -17,12 +17,12 @@ from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock
 from metrics.models import HeadBlock, RemoteTarget, UnsentBlock
 from metrics.remote_out.queue import queue_trim
-from metrics.remote_out.sender import Senders, TargetSender
+from metrics.remote_out.sender import Senders, Stopped, TargetSender
 from metrics.remote_out.targets import Invalid, Outdated, target_save
 from metrics.store import compaction, unsent
 from metrics.wire.forwarding import remote_config
 from metrics.wire.scraping.fields import BadConfig
-from tests.metrics.remote_out.receiver import NOW_MS, Keep, Receiver, Waits
+from tests.metrics.remote_out.receiver import NOW_MS, WRITTEN, Keep, Receiver, Waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Made = Callable[..., RemoteTarget]
@@ -54,6 +54,22 @@ def test_what_commits_late_is_sent_though_later_ids_were_there_before(
         assert receiver.samples() == [("m", NOW_MS, 1.0)]
     everything(one)
     assert receiver.samples() == [("m", NOW_MS, 1.0), ("m", NOW_MS, 1.0), ("m", NOW_MS + 1000, 2.0)]
+
+
+def test_after_a_death_the_same_requests_are_made_again(keep: Keep, target: Made, receiver: Receiver, waits: Waits):
+    row = target(queue_config={"max_samples_per_send": 2})
+    for at in range(3):
+        keep("m", (at, 1.0))
+    receiver.answers[:0] = [(204, WRITTEN, b""), (503, {}, b"")]
+    waits.set()
+    with pytest.raises(Stopped):
+        TargetSender(row, waits, spread=lambda: 0.5).once()
+    waits.clear()
+    keep("m", (3, 1.0))
+    compaction.compact_once()
+    everything(TargetSender(row, waits, spread=lambda: 0.5))
+    places = [[(at - NOW_MS) // 1000 for _, samples in one.rows() for at, _ in samples] for one in receiver.received]
+    assert places == [[0, 1], [2], [0, 1], [2], [3]]
 
 
 def test_packing_keeps_aside_what_is_unsent_and_nothing_else(
