@@ -120,7 +120,7 @@ def main() -> None:
     for name in peers.installed():
         with peers.running(name) as peer:
             parameters = {"nocache": "1"} if peer.nocache else {}
-            product = Product(name, Target(peer.port), peer.cpu_seconds, parameters)
+            product = Product(name, Target(peer.port), peer.cpu_seconds, parameters=parameters)
             others[f"{name} {peers.version(name)}"] = measure(product, seconds)
     with contextlib.ExitStack() as stack:
         console = stack.enter_context(running_console(LIMITS))
