@@ -15,7 +15,7 @@ from psycopg import pq
 from metrics.store import head_block
 from metrics.store.columns import Samples
 
-NAME = b"console_head_insert"
+NAME = b"head_insert"
 SQL = "INSERT INTO metrics_headblock (t_min, t_max, samples, data) VALUES ({}, {}, {}, {})"
 _CURSOR_SQL = SQL.format("%s", "%s", "%s", "%s")
 _PREPARED_SQL = SQL.format("$1", "$2", "$3", "$4").encode()
