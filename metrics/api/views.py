@@ -87,4 +87,5 @@ class ScrapeTargetViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
     queryset = ScrapeTarget.objects.select_related("pool")
     serializer_class = shapes.ScrapeTargetSerializer
     permission_classes = (Gate,)
+    lookup_value_regex = "[0-9]{1,18}"
     filterset_fields: ClassVar[list[str]] = ["health", "pool__name"]
