@@ -79,3 +79,8 @@ def count(b, counts):
             sorts[depth] = child
             _, p = varint(b, start, ends[depth])
     return np.int64(0)
+
+
+def warm_up() -> None:
+    """Compile the walk for the types it is called with."""
+    count(np.frombuffer(b"\x0a\x00", np.uint8), np.zeros(MESSAGES, np.int64))

@@ -1,5 +1,6 @@
 """Every kernel equals a plain Python reading of the same definition."""
 
+import importlib
 import math
 import statistics
 from itertools import pairwise
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metrics import warm_up
 from metrics.promql.aggregations import kernels as groups
 from metrics.promql.annotations import Annotations
 from metrics.promql.frames import Frame
@@ -174,9 +176,9 @@ def test_smoothing_follows_the_textbook():
     assert vector.values.tolist() == [[3.5]]
 
 
-@pytest.mark.parametrize("kernels", [windows, ranges, groups, histograms])
-def test_kernels_warm_up(kernels):
-    assert kernels.warm_up() is None
+@pytest.mark.parametrize("name", warm_up.kernel_modules())
+def test_every_kernel_module_warms_up(name):
+    assert importlib.import_module(name).warm_up() is None
 
 
 def test_a_line_without_variance_is_no_exception():
