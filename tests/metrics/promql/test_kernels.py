@@ -14,13 +14,11 @@ from metrics import warm_up
 from metrics.promql.aggregations import kernels as groups
 from metrics.promql.annotations import Annotations
 from metrics.promql.frames import Frame
-from metrics.promql.histograms import kernels as histograms
 from metrics.promql.nodes import Call
 from metrics.promql.operands import Grid, RangeValue, ScalarValue
 from metrics.promql.ranges import kernels as ranges
 from metrics.promql.ranges.functions import over_range
 from metrics.promql.types import Limits, SeriesColumns
-from metrics.promql.windows import kernels as windows
 from metrics.promql.windows.bounds import windows_over
 
 RANGE_MS = 50
