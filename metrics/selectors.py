@@ -34,6 +34,7 @@ from metrics.promql.types import (
 )
 from metrics.remote_store.choice import chosen_store
 from metrics.store import statistics
+from metrics.store.deadline import ending_within
 from metrics.store.exemplars import MAX_SELECTED, Exemplar, exemplars_select
 from metrics.store.postgres import STORE
 from metrics.store.protocol import Period
@@ -133,7 +134,7 @@ def range_query(
     """Answer a query on a grid, both ends included; raises QueryError."""
     seconds = min(timeout_seconds, QUERY_SECONDS)
     asked_at = time.perf_counter()
-    with _slot():
+    with _slot(), ending_within(seconds):
         begun_at = time.perf_counter()
         store = chosen_store()
         roller = Roller(start_ms, end_ms, lookback_ms, store.is_too_far)

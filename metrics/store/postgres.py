@@ -20,6 +20,7 @@ from metrics.store.assembly import Assembly, HeldBlock
 from metrics.store.block_cache import BlockCache
 from metrics.store.catalogue import Catalogue
 from metrics.store.columns import Samples
+from metrics.store.deadline import ends_at_seconds, reading, waiting_for_ever
 from metrics.store.group_block import OpenBlock
 from metrics.store.head_insert import head_insert
 from metrics.store.listing import BlockKey, BlockRef, list_blocks, new_series_came
@@ -31,6 +32,8 @@ CACHE_BYTES = 256 << 20
 DEFAULT_LIMITS = SelectLimits()
 FETCH = 500
 RECHECK_SECONDS = 600.0
+# Reading a million series takes some seconds, which is nobody's query to pay for and must not begin again with each.
+LOADING_MS = 600_000
 # So many series are read and worked on together: their samples of some hours fit a processor's cache.
 PART_SERIES = 200
 # Parts whose blocks may wait for a thread.
@@ -43,16 +46,18 @@ Span = tuple[int, int, int]
 
 @contextmanager
 def snapshot(timeout_ms: int) -> Iterator[psycopg.Cursor[Any]]:
-    """Yield a cursor in a read-only snapshot; inside an outer transaction that transaction is the frame."""
+    """Yield a cursor in a read-only snapshot; inside an outer transaction that transaction is the frame.
+
+    Raises QueryError where the time is over: outside the transaction, which is rolled back by then.
+    """
     outermost = not connection.in_atomic_block
-    try:
-        with transaction.atomic(), raw_cursor() as cursor:
-            if outermost:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(timeout_ms)])
-            yield cursor
-    except psycopg.errors.QueryCanceled as error:
-        raise QueryError("the query took too long to read its samples", kind="timeout") from error
+    with reading(timeout_ms) as cursor, transaction.atomic():
+        if outermost:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        left_ms = max(1, int((ends_at_seconds(timeout_ms) - time.monotonic()) * 1000))
+        # The watch is enough, unless it is this process that hangs.
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(left_ms)])
+        yield cursor
 
 
 class PostgresStore:
@@ -114,7 +119,7 @@ class PostgresStore:
         asked = _Asked(matchers, t_min_ms, t_max_ms)
         if self.catalogue.horizon:
             try:
-                with raw_cursor() as cursor:
+                with reading(self.limits.timeout_ms) as cursor:
                     results = self._worked(cursor, asked, work)
                 if results is not None:
                     return results
@@ -123,6 +128,8 @@ class PostgresStore:
                 if connection.in_atomic_block:
                     raise
                 connection.close()
+        else:
+            self._load()
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
             return self._worked(cursor, asked, work, in_snapshot=True) or []
@@ -138,6 +145,8 @@ class PostgresStore:
         return t_min_ms < begin_ms
 
     def _select_rolled(self, column: str, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
+        if not self.catalogue.horizon:
+            self._load()
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
             found = self.catalogue.find(matchers)
@@ -150,12 +159,18 @@ class PostgresStore:
             read = rolled.read_column(cursor, self, whole, column)
         return _columns(read, [labels[row] for row in order.tolist()])
 
+    def _load(self) -> None:
+        with waiting_for_ever(), snapshot(LOADING_MS) as cursor:
+            self.catalogue.refresh(cursor)
+
     def refresh(self) -> None:
         """Learn the series that were committed since the last time."""
-        if self.catalogue.horizon:
-            with raw_cursor() as cursor:
-                if not new_series_came(cursor, self.catalogue.horizon):
-                    return
+        if not self.catalogue.horizon:
+            self._load()
+            return
+        with reading(self.limits.timeout_ms) as cursor:
+            if not new_series_came(cursor, self.catalogue.horizon):
+                return
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
 
@@ -185,6 +200,8 @@ class PostgresStore:
         if period is None:
             self.refresh()
             return None
+        if not self.catalogue.horizon:
+            self._load()
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
             listing = list_blocks(cursor, self.catalogue.horizon, None, period.start_ms, period.end_ms)
@@ -223,8 +240,8 @@ class PostgresStore:
         return self._spread(cursor, whole, [labels[row] for row in order.tolist()], listing.groups, work)
 
     def _deadline(self) -> Callable[[], bool]:
-        ends_at_seconds = time.monotonic() + self.limits.timeout_ms / 1000
-        return lambda: time.monotonic() > ends_at_seconds
+        ends_at = ends_at_seconds(self.limits.timeout_ms)
+        return lambda: time.monotonic() > ends_at
 
     def _spread(
         self,
