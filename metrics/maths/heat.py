@@ -10,6 +10,7 @@ import numpy as np
 
 from metrics.native_histograms.buckets import Bucket, all_buckets
 from metrics.native_histograms.model import Histogram
+from metrics.promql.numbers import bound_of
 from metrics.promql.types import Floats, QueryResult
 
 MOST_ROWS = 40
@@ -51,26 +52,20 @@ class HeatMap:
 
 def heat_of(result: QueryResult) -> HeatMap | None:
     """Return the heat map of an answer that holds buckets, None where it holds none."""
-    if result.histograms is not None and any(cell is not None for cell in result.histograms.ravel()):
-        return _native(result)
-    if any("le" in labels for labels in result.labels):
-        return _classic(result)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if result.histograms is not None and any(cell is not None for cell in result.histograms.ravel()):
+            return _native(result)
+        if any("le" in labels for labels in result.labels):
+            return _classic(result)
     return None
-
-
-def _bound(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _classic(result: QueryResult) -> HeatMap:
     """Take each bucket's share from counts that include all lower buckets."""
     totals: defaultdict[float, Floats] = defaultdict(lambda: np.zeros(result.timestamps_ms.size))
     for labels, values, present in zip(result.labels, result.values, result.present, strict=True):
-        bound = _bound(labels.get("le", ""))
-        if not math.isnan(bound):
+        bound = bound_of(labels.get("le", ""))
+        if bound is not None and not math.isnan(bound):
             totals[bound] += np.where(present & np.isfinite(values), values, 0.0)
     bounds = sorted(totals)
     if not bounds:
@@ -120,13 +115,15 @@ def _row(edges: Sequence[float], bucket: Bucket) -> int:
 def _map(result: QueryResult, edges: Sequence[float], shares: Floats, *, native: bool, left_out: int = 0) -> HeatMap:
     """Leave out empty rows at both ends, and join neighbours where there are too many rows to look at."""
     times = result.timestamps_ms.tolist()
+    # Senders may count without end: no colour can be worked out of infinity, so it is the largest number there is.
+    shares = np.nan_to_num(shares)
     used = np.flatnonzero(shares.any(axis=1))
     if not used.size:
         return HeatMap(times, [], native, left_out=left_out)
     first, end = int(used[0]), int(used[-1]) + 1
     joined = math.ceil((end - first) / MOST_ROWS)
     starts = list(range(first, end, joined))
-    counts = np.add.reduceat(shares[:end], starts, axis=0)
+    counts = np.nan_to_num(np.add.reduceat(shares[:end], starts, axis=0))
     rows = [
         HeatRow(edges[start], edges[min(start + joined, end)], counts[place].tolist())
         for place, start in enumerate(starts)
