@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -20,11 +20,6 @@ def registry() -> CollectorRegistry:
     joined = CollectorRegistry()
     MultiProcessCollector(joined)  # type: ignore[no-untyped-call]
     return joined
-
-
-def exposition_text() -> bytes:
-    """Return the text format, for the collector."""
-    return generate_latest(registry())
 
 
 def _near(request: HttpRequest) -> bool:

@@ -21,7 +21,6 @@ NEW = timedelta(days=1)
 DAYS = 14
 NEAR_SHARE = 0.8
 TOP_VALUES = 50
-ORDERS = ("series", "new", "bytes", "samples", "labels")
 
 
 @dataclass(frozen=True, slots=True)

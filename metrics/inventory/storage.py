@@ -80,11 +80,6 @@ class Disk:
     free_bytes: int
     floor_bytes: int
 
-    @property
-    def used_percent(self) -> float:
-        """Percent of the disk that is in use."""
-        return 100 * (self.total_bytes - self.free_bytes) / max(1, self.total_bytes)
-
 
 @dataclass(frozen=True, slots=True)
 class Forecast:

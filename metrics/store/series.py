@@ -37,12 +37,6 @@ def named(labels: NewSeries | LabelSet) -> NewSeries:
     return labels if isinstance(labels, NewSeries) else NewSeries.of(labels)[1]
 
 
-def series_known(fingerprints: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the ids of the fingerprints that have one."""
-    with raw_cursor() as cursor:
-        return _known(cursor, fingerprints)
-
-
 def series_labels_by_id(ids: Sequence[int]) -> dict[int, LabelSet]:
     """Return the labels, the name among them, of the ids that there are."""
     with raw_cursor() as cursor:

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from metrics.native_histograms.text import described
+from metrics.native_histograms.text import described, general
 from metrics.promql.aggregations import kernels
 from metrics.promql.aggregations.grouping import Groups, group_labels, group_series
 from metrics.promql.aggregations.sampling import places_of, within
@@ -14,7 +14,7 @@ from metrics.promql.frames import Frame, parameter_place
 from metrics.promql.labels import NAME, Signature, numbered, without
 from metrics.promql.native.aggregations import GATHERED, gathered, numbers_only
 from metrics.promql.nodes import Aggregate, place_of
-from metrics.promql.numbers import general, shortest_decimal
+from metrics.promql.numbers import shortest_decimal
 from metrics.promql.operands import ScalarValue, VectorValue, empty_vector, refuse_too_many
 from metrics.promql.syntax.strings import quoted, sound
 from metrics.promql.types import Floats, Ints, Limits, QueryError

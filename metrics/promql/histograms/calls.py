@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from metrics.native_histograms.text import general
 from metrics.promql.frames import Frame, argument_place
 from metrics.promql.histograms import buckets
 from metrics.promql.histograms.monotony import tell_forced
@@ -14,8 +15,7 @@ from metrics.promql.native.cells import histogram_cells, numbers_of
 from metrics.promql.native.functions import native_fractions, native_quantiles, warn_of_bad_quantiles
 from metrics.promql.native.notes import for_metric, quoted
 from metrics.promql.nodes import Call, Place
-from metrics.promql.numbers import general
-from metrics.promql.operands import VectorValue, empty_vector
+from metrics.promql.operands import VectorValue, stacked
 from metrics.promql.types import Bools, Floats
 
 
@@ -72,17 +72,7 @@ class _Both:
         if not bool(self.cells.any()):
             return classic
         read = native()
-        return merged(stacked([read.rows(np.flatnonzero(self.cells.any(axis=1))), classic]))
-
-
-def stacked(parts: list[VectorValue]) -> VectorValue:
-    """Put vectors of numbers below each other."""
-    return VectorValue(
-        [labels for part in parts for labels in part.labels],
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.present for part in parts]),
-        np.concatenate([part.drops_name for part in parts]),
-    )
+        return merged(stacked([read.rows(np.flatnonzero(self.cells.any(axis=1))), classic], self.frame.grid.count))
 
 
 def quantile_call(frame: Frame[Call], arguments: list[Any]) -> VectorValue:
@@ -102,7 +92,7 @@ def quantiles_call(frame: Frame[Call], arguments: list[Any]) -> VectorValue:
     """Evaluate histogram_quantiles: several quantiles at once, told apart by a label."""
     vector, label = arguments[0], arguments[1].text
     both = _Both(frame, vector, argument_place(frame, 0))
-    parts = [empty_vector(frame.grid.count)]
+    parts = []
     for place, number in enumerate(arguments[2:], start=2):
         warn_of_bad_quantiles(frame.notes, number.values, argument_place(frame, place))
         answer = both.quantiles(number.values)
@@ -110,7 +100,7 @@ def quantiles_call(frame: Frame[Call], arguments: list[Any]) -> VectorValue:
             steps = np.isnan(number.values) if np.isnan(q) else number.values == q
             labels = [{**labels, label: quantile_text(float(q))} for labels in answer.labels]
             parts.append(replace(answer, labels=labels, present=answer.present & steps))
-    return merged(stacked(parts))
+    return merged(stacked(parts, frame.grid.count))
 
 
 def quantile_text(q: float) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from metrics.native_histograms.text import general
 from metrics.promql.annotations import Note
 from metrics.promql.frames import Frame
 from metrics.promql.histograms.buckets import Histograms
@@ -13,7 +14,6 @@ from metrics.promql.labels import NAME
 from metrics.promql.native.cells import places
 from metrics.promql.native.notes import for_metric
 from metrics.promql.nodes import Call, Place
-from metrics.promql.numbers import general
 from metrics.promql.operands import VectorValue
 from metrics.promql.types import Bools
 

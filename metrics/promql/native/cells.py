@@ -6,7 +6,7 @@ import numpy as np
 
 from metrics.native_histograms.model import Histogram
 from metrics.promql.operands import VectorValue
-from metrics.promql.types import Bools, Floats, Histograms
+from metrics.promql.types import Bools, Histograms
 
 
 def no_histograms(shape: tuple[int, ...]) -> Histograms:
@@ -64,12 +64,4 @@ def mapped_histograms(vector: VectorValue, change: Callable[[Histogram], Histogr
     out = no_histograms(vector.present.shape)
     for row, step in places(histogram_cells(vector)):
         out[row, step] = change(vector.histograms[row, step])
-    return out
-
-
-def counts_beside(values: Floats, histograms: Histograms) -> Floats:
-    """Return the numbers with the count of a histogram where there is one."""
-    out = values.copy()
-    for row, step in places(filled(histograms)):
-        out[row, step] = histograms[row, step].count
     return out

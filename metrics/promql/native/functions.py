@@ -6,12 +6,12 @@ import numpy as np
 
 from metrics.native_histograms.model import Histogram
 from metrics.native_histograms.reading import NanNote, deviation, fraction, mean, quantile, variance
+from metrics.native_histograms.text import general
 from metrics.promql.annotations import INVALID_QUANTILE, Annotations
 from metrics.promql.labels import NAME
 from metrics.promql.native.cells import histograms_of, places
 from metrics.promql.native.notes import for_metric
 from metrics.promql.nodes import Place
-from metrics.promql.numbers import general
 from metrics.promql.operands import VectorValue
 from metrics.promql.types import Bools, Floats
 

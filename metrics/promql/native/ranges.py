@@ -47,7 +47,6 @@ STEPS = frozenset({"changes", "resets"})
 SUMS: dict[str, type[Sum] | type[Mean]] = {"sum_over_time": Sum, "avg_over_time": Mean}
 EXTRAPOLATED = {"rate": (True, True), "increase": (True, False), "delta": (False, False)}
 LAST_TWO = {"irate": True, "idelta": False}
-NEEDS_TWO_NUMBERS = frozenset({"deriv", "predict_linear", "double_exponential_smoothing"})
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """Windows over series in which histograms stand beside numbers."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +8,6 @@ from metrics.native_histograms.resets import is_reset
 from metrics.promql.native.cells import filled
 from metrics.promql.operands import RangeValue
 from metrics.promql.types import Bools, Floats, Histograms, Ints, SeriesColumns
-
-Differs = Callable[[SeriesColumns, Histograms, int], bool]
 
 
 def kept(columns: SeriesColumns, chosen: Bools) -> SeriesColumns:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from metrics.native_histograms.text import general
 from metrics.promql.annotations import INVALID_QUANTILE
 from metrics.promql.frames import Frame, argument_place
 from metrics.promql.labels import NAME
 from metrics.promql.nodes import Call
-from metrics.promql.numbers import general
 from metrics.promql.operands import ScalarValue, VectorValue
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")

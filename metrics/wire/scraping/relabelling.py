@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -183,9 +183,3 @@ def relabelled(labels: Mapping[str, str], steps: Sequence[Step]) -> Labels | Non
         else:
             _put(result, step.target_label, text.lower() if step.action is Action.LOWERCASE else text.upper())
     return result
-
-
-def check_all(steps: Iterable[Step]) -> None:
-    """Raise BadRelabelling for the first step that makes no sense."""
-    for step in steps:
-        step.check()

@@ -2,10 +2,10 @@
 
 import pytest
 
+from metrics.native_histograms.text import general
 from metrics.promql.annotations import Annotations, cut_to_most, position
 from metrics.promql.engine import evaluate
 from metrics.promql.memory import MemorySource
-from metrics.promql.numbers import general
 from tests.metrics.promql.test_kernels import columns_of
 
 
