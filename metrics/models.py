@@ -54,6 +54,8 @@ class Metric(models.Model):
     unit = models.CharField(max_length=64, blank=True)
     help = models.TextField(blank=True)
     last_series_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    # How many there are, so that nobody counts them all; unknown until the compactor has looked at an older metric.
+    series_count = models.IntegerField(null=True, editable=False)
 
     def __str__(self) -> str:
         return self.name
@@ -83,6 +85,75 @@ class Series(models.Model):
 
     def __str__(self) -> str:
         return f"series {self.pk}"
+
+
+class SeriesFence(models.Model):
+    """One row: which series have been marked as leaving so far, and where the sweep of the dead goes on.
+
+    Samples are only written by who knows all marks up to `epoch`; those up to `forgotten_epoch` are there no more.
+    """
+
+    id = models.SmallIntegerField(primary_key=True)
+    epoch = models.BigIntegerField(default=0)
+    forgotten_epoch = models.BigIntegerField(default=0)
+    forgotten_xid = models.BigIntegerField(default=0)
+    swept_to = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}"
+
+
+class LeavingSeries(models.Model):
+    """A series without samples that is about to go, or has gone: then its id is never written to again."""
+
+    id = models.BigIntegerField(primary_key=True)
+    epoch = models.BigIntegerField(db_index=True)
+    marked_xid = models.BigIntegerField()
+    seen_at = models.DateTimeField()
+    labels = models.JSONField()
+    source_id = models.UUIDField(null=True)
+    gone_xid = models.BigIntegerField(null=True, db_index=True)
+    gone_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"series {self.pk}, {'gone' if self.gone_xid else 'leaving'}"
+
+
+class SourceSeries(models.Model):
+    """How many active series a source has: counted each minute, added to by whoever registers some."""
+
+    source_id = models.UUIDField(primary_key=True)
+    series = models.IntegerField(default=0)
+    counted_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.series} series of {self.source_id}"
+
+
+class MetricFigures(models.Model):
+    """What a metric holds and costs, as the compactor last counted it; pages read this and scan nothing."""
+
+    metric_id = models.BigIntegerField(primary_key=True)
+    counted_at = models.DateTimeField()
+    new = models.IntegerField(default=0)
+    active = models.IntegerField(default=0)
+    # Ids of one metric grow, so that this one tells its new series from the others.
+    first_new_id = models.BigIntegerField(null=True)
+    blocks = models.BigIntegerField(default=0)
+    samples = models.BigIntegerField(default=0)
+    data_bytes = models.BigIntegerField(default=0)
+    # By source: [series, new, active]; by day: series that came; by day: [blocks, samples, bytes].
+    sources = models.JSONField(default=dict)
+    days = models.JSONField(default=dict)
+    stored_days = models.JSONField(default=dict)
+
+    class Meta:
+        """A row a metric."""
+
+        verbose_name_plural = "figures of metrics"
+
+    def __str__(self) -> str:
+        return f"figures of metric {self.pk}"
 
 
 class MetadataEntry(models.Model):
