@@ -1,0 +1,141 @@
+"""`manage.py rules`: checks, tests, imports and exports Prometheus' rule files."""
+
+import argparse
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from alerts.engine.prometheus.linting import duplicates_of, shown_duplicates
+from alerts.engine.prometheus.rule_files import RuleFile, read_rule_file
+from alerts.engine.prometheus.unit_tests.choosing import BadPattern, chosen_of
+from alerts.engine.prometheus.unit_tests.files import TestFile, read_test_file
+from alerts.engine.prometheus.unit_tests.running import Outcome, Rules, run_tests
+
+LINT_FAILED = 3
+# What the test tool of Prometheus calls the syntax that is experimental.
+EXPERIMENTS = frozenset({
+    "promql-experimental-functions", "promql-duration-expr", "promql-extended-range-selectors",
+    "promql-binop-fill-modifiers", "promql-delayed-name-removal",
+})  # fmt: skip
+
+
+class Command(BaseCommand):
+    """One word for each thing that is done with rule files."""
+
+    help = "Check, test, import or export Prometheus rule files."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the words and what each takes."""
+        words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
+        test = words.add_parser("test", help="Run files of rule unit tests.")
+        test.add_argument("--run", action="append", default=[], help="Only tests whose name matches this pattern.")
+        check = words.add_parser("check", help="Say what is wrong with rule files.")
+        check.add_argument("--lint-fatal", action="store_true", help="Exit with 3 where rules are there twice.")
+        for word in (test, check):
+            word.add_argument("files", nargs="+", metavar="FILE")
+            word.add_argument("--ignore-unknown-fields", action="store_true", help="Read over fields nobody knows.")
+            word.add_argument("--enable-feature", action="append", default=[], help="Allow experimental PromQL.")
+
+    def handle(self, *_args: Any, word: str, **options: Any) -> None:
+        """Do what the word says."""
+        if word == "test":
+            self.test_files(**options)
+        else:
+            self.check_files(**options)
+
+    # Checking.
+
+    def check_files(self, files: list[str], *, lint_fatal: bool, **options: Any) -> None:
+        """Say of each file whether it can be read, and what its rules say twice."""
+        broken = twice = False
+        for name in files:
+            self.stdout.write(f"Checking {name}")
+            found = _rule_file(name, **options)
+            for warning in found.warnings:
+                self.stderr.write(f"  WARNING: {name}: {warning}")
+            duplicates = [] if found.mistakes else duplicates_of(found.groups)
+            broken, twice = broken or bool(found.mistakes), twice or bool(duplicates)
+            self._say_checked(name, found, shown_duplicates(duplicates) if duplicates else "")
+        if broken or (twice and lint_fatal):
+            raise SystemExit(1 if broken else LINT_FAILED)
+
+    def _say_checked(self, name: str, found: RuleFile, duplicates: str) -> None:
+        if found.mistakes:
+            self.stdout.write("  FAILED:")
+            for mistake in found.mistakes:
+                self.stdout.write(f"{name}: {mistake}")
+        else:
+            self.stdout.write(f"  SUCCESS: {found.rules} rules found")
+        if duplicates:
+            self.stdout.write(f"{name}: lint error {duplicates}")
+        self.stdout.write("")
+
+    # Testing.
+
+    def test_files(self, files: list[str], *, run: list[str], **options: Any) -> None:
+        """Run test files; the exit code is 1 where anything failed."""
+        passed = total = failures = 0
+        for name in files:
+            outcomes = self._tested(name, run, **options)
+            good, cases = sum(one.passed for one in outcomes), sum(one.cases for one in outcomes)
+            ok = all(one.ok for one in outcomes)
+            self.stdout.write(f"{name}: {'SUCCESS' if ok else 'FAILED'} ({good} of {cases})")
+            for one in outcomes:
+                for error in one.errors:
+                    self.stdout.write(f"{error}\n")
+            passed, total, failures = passed + good, total + cases, failures + (not ok)
+        self.stdout.write(f"passed {passed} of {total}")
+        if failures:
+            raise SystemExit(1)
+
+    def _tested(self, name: str, run: list[str], **options: Any) -> list[Outcome]:
+        tests = _test_file(name)
+        if tests.mistakes:
+            errors = [f"  {name}: {mistake}" for mistake in tests.mistakes]
+            return [Outcome(name, 1, 1, errors)]
+        try:
+            chosen = chosen_of(tests, run)
+        except BadPattern as problem:
+            raise CommandError(f"--run: {problem}") from problem
+        rules = self._rules_of(name, tests, **options)
+        return list(run_tests(tests, rules, chosen, experimental=_experimental(**options)))
+
+    def _rules_of(self, name: str, tests: TestFile, **options: Any) -> Rules:
+        groups, errors = [], []
+        for pattern in tests.rule_files:
+            # Relative to the test file; an absolute name stays what it is.
+            found = sorted(glob(str(Path(name).parent / pattern)))  # noqa: PTH207 - the pattern may be absolute
+            if not found:
+                self.stderr.write(f"  WARNING: no file matches {pattern}")
+            for path in found:
+                file = _rule_file(path, **options)
+                groups += file.groups
+                errors += [f"{path}: {mistake}" for mistake in file.mistakes]
+        return Rules(groups, errors)
+
+
+def _experimental(*, enable_feature: list[str], **_options: Any) -> bool:
+    asked = {name.strip() for names in enable_feature for name in names.split(",") if name.strip()}
+    unknown = asked - EXPERIMENTS
+    if unknown:
+        raise CommandError(f"--enable-feature: {min(unknown)} is not known; known are {', '.join(sorted(EXPERIMENTS))}")
+    return bool(asked) or bool(settings.CONFIG.promql_experimental)
+
+
+def _content(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as problem:
+        raise CommandError(f"{name} cannot be read: {problem.strerror}") from problem
+
+
+def _rule_file(name: str, *, ignore_unknown_fields: bool = False, **options: Any) -> RuleFile:
+    return read_rule_file(_content(name), ignores_unknown=ignore_unknown_fields, experimental=_experimental(**options))
+
+
+def _test_file(name: str) -> TestFile:
+    return read_test_file(_content(name))
