@@ -185,6 +185,8 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         "scrape-pools/": {"name": "other"}, "scrape-pools/<pk>/": {"enabled": False},
         "scrape-pools/import/": {"text": "scrape_configs: [{job_name: imported}]"},
         "channels/": {"name": "other", "type": "webhook", "config": HOOK}, "channels/<pk>/": {"name": "renamed"},
+        "remote-targets/": {"name": "other", "config": {"url": "https://store.example.org/api/v1/write"}},
+        "remote-targets/<pk>/": {"enabled": False},
         "hooks/": {"name": "gh2"}, "hooks/<pk>/": {"allowed_users": ["octocat"]},
         "components/": {"name": "hyperrag"}, "components/<pk>/": {"owner": "eva"}, "checks/<pk>/": {"weight": 2},
         "checks/": {"component": str(made.check.component_id), "name": "port", "kind": "tcp",
