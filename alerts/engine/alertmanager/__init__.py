@@ -1,0 +1,1 @@
+"""Grouping, routing, inhibition, silences and repeats as a route tree's configuration file describes them; pure."""

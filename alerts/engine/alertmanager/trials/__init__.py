@@ -1,0 +1,1 @@
+"""Runs tables and timelines of expected behaviour against the engine; pure."""
