@@ -41,6 +41,9 @@ def totals_add(rows: Rows, row_ids: dict[int, int], *, now: datetime) -> Additio
 
     Returns the rows that are no samples any more, and (row, time) of the series that begin, whose total was 0 then.
     """
+    if not row_ids:
+        # Every series was refused: the writer says why.
+        return Addition(set(), [])
     totals = _lock(sorted(set(row_ids.values())), now)
     dropped: set[int] = set()
     starts: list[tuple[int, int]] = []

@@ -43,8 +43,11 @@ def group_labels(path: str, *, is_job_encoded: bool) -> dict[str, str]:
         raise BadGroup("the address has a label without a value: write /metrics/job/<job>/<label>/<value>")
     if len(rest) // 2 > MAX_GROUP_LABELS:
         raise BadGroup(f"a group has {len(rest) // 2} labels, at most {MAX_GROUP_LABELS} are taken")
-    labels = dict(_pair(name, value) for name, value in zip(rest[::2], rest[1::2], strict=True))
-    return {**labels, "job": job}
+    labels = dict(_pair(name, value) for name, value in zip(rest[::2], rest[1::2], strict=True)) | {"job": job}
+    for name, value in labels.items():
+        if "\0" in value:
+            raise BadGroup(f"the value of label {name} holds a NUL character")
+    return labels
 
 
 def _pair(name: str, value: str) -> tuple[str, str]:
@@ -76,6 +79,8 @@ def with_group(labels: Sequence[Mapping[str, str]], group: Mapping[str, str]) ->
     found = [{**one, **group} for one in labels]
     seen: set[tuple[tuple[str, str], ...]] = set()
     for one in found:
+        if "\0" in one[METRIC_NAME_LABEL]:
+            raise BadGroup(f"the name of a metric holds a NUL character: {one[METRIC_NAME_LABEL][:40]!r}")
         key = tuple(sorted(item for item in one.items() if item[1]))
         if key in seen:
             text = ", ".join(f"{name}={value!r}" for name, value in key if name != METRIC_NAME_LABEL)

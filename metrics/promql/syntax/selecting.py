@@ -15,6 +15,8 @@ from metrics.promql.types import Matcher, QueryError
 S = TypeVar("S", VectorSelector, SubqueryExpr)
 LABELS: Final = "label matching"
 NEEDS_SELECTOR: Final = "modifier must be preceded by an instant vector selector or range vector selector or a subquery"
+# Each is held against every metric that the name leaves.
+MAX_MATCHERS = 200
 # Beyond any real sample and within what dates and 64 bits of milliseconds can hold.
 LATEST_SECONDS = 100_000_000_000
 
@@ -32,6 +34,8 @@ def _in_braces(cursor: Cursor) -> tuple[tuple[Matcher, ...], ...]:
     groups: list[list[Matcher]] = [[]]
     while not cursor.take("}"):
         groups[-1].append(_matcher(cursor))
+        if sum(map(len, groups)) > MAX_MATCHERS:
+            raise cursor.fail(cursor.last_end, f"a selector has more than {MAX_MATCHERS} label matchers")
         if _is_or(cursor):
             cursor.advance()
             groups.append([])

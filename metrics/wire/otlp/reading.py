@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from metrics.wire import kernels as wire_kernels
 from metrics.wire.errors import TooLarge, WireError
 from metrics.wire.otlp import kernels
+from metrics.wire.otlp.histograms import MAX_BUCKETS
 from metrics.wire.otlp.rows import Rows
 
 MAX_DECODED_BYTES = 64 << 20
@@ -23,6 +24,8 @@ MAX_BUCKET_BYTES = 16 << 20
 MAX_JSON_NODES = 4_000_000
 MAX_JSON_DEPTH = 64
 DATA = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
+# In both spellings that JSON of protobuf has.
+LISTS = ("bucketCounts", "bucket_counts", "explicitBounds", "explicit_bounds", "quantileValues", "quantile_values")
 Json = dict[str, Any]
 
 
@@ -120,6 +123,8 @@ def _read_metric(found: Json, message: Any, fault: str, rows: Rows) -> None:
 def _read_point(point: object, target: Any) -> str:
     if not isinstance(point, dict):
         return "a data point is no object"
+    if long := _long_list(point):
+        return long
     try:
         _ids_as_bytes(point)
     except (ValueError, TypeError, AttributeError, binascii.Error):
@@ -128,6 +133,16 @@ def _read_point(point: object, target: Any) -> str:
     if fault:
         del target[-1]
     return fault
+
+
+def _long_list(point: Json) -> str:
+    """Say which list is longer than a point may have: the parser of JSON would take seconds over it first."""
+    for part in (point, point.get("positive"), point.get("negative")):
+        for name in LISTS:
+            found = part.get(name) if isinstance(part, dict) else None
+            if isinstance(found, list) and len(found) > MAX_BUCKETS:
+                return f"{name} of a data point has {len(found)} elements, at most {MAX_BUCKETS} are taken"
+    return ""
 
 
 def _ids_as_bytes(point: Json) -> None:

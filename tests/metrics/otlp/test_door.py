@@ -143,6 +143,32 @@ def test_a_delta_from_before_is_refused(push: Push, now_ms: int):
     assert values("d_total", now_ms) == [0.0, 2.0]
 
 
+def test_deltas_of_series_that_are_all_refused_are_counted_and_nothing_fails(push: Push, now_ms: int):
+    answer = push(delta(now_ms, 0, 2.0, x="\0"))
+    assert (answer.status_code, reply(answer).partial_success.rejected_data_points) == (200, 1)
+    assert "NUL" in reply(answer).partial_success.error_message
+    assert DeltaTotal.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"bucketCounts": ["1"] * 2001},
+        {"explicit_bounds": [1] * 2001},
+        {"positive": {"bucketCounts": ["1"] * 2001}},
+        {"negative": {"bucket_counts": ["1"] * 2001}},
+    ],
+)
+def test_lists_of_a_point_are_measured_before_they_are_parsed(push: Push, now_ms: int, point: dict[str, object]):
+    kind = "exponentialHistogram" if "positive" in point or "negative" in point else "histogram"
+    points = [{"timeUnixNano": str(now_ms * 10**6), **point}]
+    metric = {"name": "h", kind: {"aggregationTemporality": 2, "dataPoints": points}}
+    answer = push(json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode(), JSON)
+    told = json.loads(answer.content)["partialSuccess"]
+    assert (answer.status_code, told["rejectedDataPoints"]) == (200, "1")
+    assert "has 2001 elements, at most 2000 are taken" in told["errorMessage"]
+
+
 def test_deltas_of_one_request_add_up_in_the_order_of_time(push: Push, now_ms: int):
     points = [builds.number(now_ms + at, 1.0, x="a") for at in (20, 0, 10)]
     push(builds.request(builds.total("d", *points, temporality=builds.DELTA)))

@@ -99,6 +99,8 @@ def test_groups_are_written_again_until_they_are_deleted(push: Push):
         ("a 1 1700000000000\n", "timestamps"),
         ("a 1\na 2\n", "twice"),
         ("# TYPE taken gauge\ntaken 1\n", "counter in another group"),
+        ('{"a\0b"} 1\n', "NUL"),
+        ('# HELP "a\0b" x\n# TYPE "a\0b" gauge\n{"a\0b"} 1\n', "NUL"),
     ],
 )
 def test_a_page_that_does_not_agree_is_refused_and_noted(push: Push, text: str, reason: str):
@@ -148,8 +150,9 @@ def test_a_snappy_bomb_is_refused(push: Push):
 
 
 @pytest.mark.parametrize(
-    "path", ["job/", "job/x/y", "job/x/__y/z", "job/x/a-b/z", "job@base64/!!!", "job/x/y@base64/%FF"]
-)
+    "path", ["job/", "job/x/y", "job/x/__y/z", "job/x/a-b/z", "job@base64/!!!", "job/x/y@base64/%FF", "job/%00/a/b",
+             "job/x/a/%00", "job@base64/AA==/a/b", "job/x/a@base64/AA=="],
+)  # fmt: skip
 def test_an_address_that_names_no_group_is_refused(push: Push, path: str):
     assert push("PUT", path, "a 1\n").status_code in (400, 404)
     assert PushGroup.objects.count() == 0
@@ -163,7 +166,10 @@ def test_labels_may_be_base64(push: Push):
     assert stored("b")[0][0] == {"job": "/var/tmp"}
 
 
-@given(st.text(max_size=20), st.text(min_size=1, max_size=20))
+WORDS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+
+
+@given(st.text(WORDS, max_size=20), st.text(WORDS, min_size=1, max_size=20))
 def test_any_label_value_comes_through_base64(value: str, job: str):
     encoded = urlsafe_b64encode(value.encode()).decode() or "="
     path = f"{urlsafe_b64encode(job.encode()).decode()}/x@base64/{encoded}"
