@@ -26,6 +26,7 @@ class Peer:
     port: int
     process: psutil.Process
     nocache: bool
+    data: Path
 
     def cpu_seconds(self) -> float:
         """Return the processor time it has used."""
@@ -38,7 +39,8 @@ def _prometheus(root: Path, port: int) -> list[str]:
     return [
         "prometheus", f"--config.file={root}/prometheus.yml", f"--storage.tsdb.path={root}/data",
         "--web.enable-remote-write-receiver", f"--web.listen-address=127.0.0.1:{port}",
-        "--storage.tsdb.retention.time=365d", "--log.level=error",
+        "--storage.tsdb.retention.time=365d", "--log.level=error", "--query.max-samples=500000000",
+        "--web.enable-admin-api",
     ]  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def running(name: str) -> Iterator[Peer]:
             if time.monotonic() > end or process.poll() is not None:
                 raise RuntimeError(f"{name} did not start: {(root / 'log').read_text()[-500:]}")
             time.sleep(0.1)
-        yield Peer(name, port, psutil.Process(process.pid), name == "victoria-metrics")
+        yield Peer(name, port, psutil.Process(process.pid), name == "victoria-metrics", root / "data")
     finally:
         process.kill()
         process.wait()

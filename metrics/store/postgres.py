@@ -29,6 +29,8 @@ from metrics.store.raw import raw_cursor
 
 Ints = npt.NDArray[np.int64]
 CACHE_BYTES = 256 << 20
+# A head block is packed within a minute or two, a minute block within half an hour; who looks, looks again sooner.
+HEAD_IDLE_SECONDS, BLOCK_IDLE_SECONDS = 120.0, 600.0
 DEFAULT_LIMITS = SelectLimits()
 FETCH = 500
 RECHECK_SECONDS = 600.0
@@ -67,8 +69,8 @@ class PostgresStore:
         """Start with an empty catalogue and cache."""
         self.catalogue = Catalogue()
         self.limits = limits
-        self._cache: BlockCache[OpenBlock] = BlockCache(max_bytes=cache_bytes)
-        self._head_cache: BlockCache[Samples] = BlockCache(max_bytes=cache_bytes // 3)
+        self._cache: BlockCache[OpenBlock] = BlockCache(max_bytes=cache_bytes, idle_seconds=BLOCK_IDLE_SECONDS)
+        self._head_cache: BlockCache[Samples] = BlockCache(max_bytes=cache_bytes // 3, idle_seconds=HEAD_IDLE_SECONDS)
         # When it was asked, and the answer: before it there are roll-ups only.
         self._raw_begins = float("-inf"), 0
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
