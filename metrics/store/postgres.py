@@ -29,8 +29,8 @@ from metrics.store.raw import raw_cursor
 
 Ints = npt.NDArray[np.int64]
 CACHE_BYTES = 256 << 20
-# A head block is packed within a minute or two, a minute block within half an hour; who looks, looks again sooner.
-HEAD_IDLE_SECONDS, BLOCK_IDLE_SECONDS = 120.0, 600.0
+# The more comes in, the sooner a head block is packed, within seconds at last; a minute block within half an hour.
+HEAD_IDLE_SECONDS, BLOCK_IDLE_SECONDS = 30.0, 600.0
 DEFAULT_LIMITS = SelectLimits()
 FETCH = 500
 RECHECK_SECONDS = 600.0
