@@ -16,6 +16,8 @@ from aivillage_console.env import Config
 HARMLESS_HEADERS = frozenset({"accept", "content-length", "content-type", "host", "user-agent"})
 HEALTH_PATHS = ("/-/", "/metrics")
 ONE_TIME_LINK = "/sign-in/"
+# Addresses that end with a secret.
+SECRET_PATHS = (ONE_TIME_LINK, "/hooks/", "/integrations/v1/")
 QUERY_KEYS = frozenset({"http.query", "http.fragment", "url.query", "url.fragment", "url.full", "http.url"})
 Record = MutableMapping[str, Any]
 
@@ -47,7 +49,7 @@ def _sampled(context: MutableMapping[str, Any], share: float) -> float:
 
 def _without_query(url: str) -> str:
     parts = urlsplit(url)
-    path = ONE_TIME_LINK + "…" if parts.path.startswith(ONE_TIME_LINK) else parts.path
+    path = next((begin + "…" for begin in SECRET_PATHS if parts.path.startswith(begin)), parts.path)
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 

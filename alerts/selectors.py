@@ -4,18 +4,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Case, Count, F, IntegerField, Max, Prefetch, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    IntegerField,
+    Max,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 
 from aivillage_console.lib import clock
 from alerts.engine.states import AlertState
 from alerts.models import (
     Alert,
     AlertEvent,
+    ChangeEvent,
     Channel,
     DeliveryAttempt,
     Escalation,
     Heartbeat,
+    InboundKey,
+    InboundMessage,
+    Integration,
     Notification,
     Policy,
     Rule,
@@ -421,3 +439,67 @@ def rule_spec(default_key: str) -> dict[str, Any]:
 def channels(limit: int) -> list[Channel]:
     """Return the first channels by name."""
     return list(Channel.objects.order_by("name")[:limit])
+
+
+def integrations(limit: int) -> list[Integration]:
+    """Return the first integrations by name, each with when it was last heard and what came of that."""
+    newest = InboundMessage.objects.filter(integration=OuterRef("pk")).order_by("-id")
+    return list(
+        Integration.objects.annotate(
+            heard_at=Subquery(newest.values("received_at")[:1]), heard_state=Subquery(newest.values("state")[:1]),
+            heard_outcome=Subquery(newest.values("outcome")[:1]),
+        ).order_by("name")[:limit]
+    )  # fmt: skip
+
+
+def inbound_message(integration: Integration, request_id: Any) -> InboundMessage | None:
+    """Return a message by what its sender was told."""
+    return InboundMessage.objects.filter(integration=integration, request_id=request_id).first()
+
+
+def inbound_key_of(integration: Integration, number: str) -> str:
+    """Return what the tool calls an alert of that number; empty where it told of none."""
+    if not number.isdecimal() or int(number) > MAX_ID:
+        return ""
+    found = InboundKey.objects.filter(integration=integration, alert_id=int(number)).values_list("key", flat=True)
+    return found.first() or ""
+
+
+def inbound_key_of_request(integration: Integration, text: str) -> str:
+    """Return the key that came of a request; empty for what is the id of none."""
+    try:
+        request_id = UUID(text)
+    except ValueError:
+        return ""
+    found = inbound_message(integration, request_id)
+    return found.key if found else ""
+
+
+def changes_between(start: datetime, end: datetime, limit: int = 50) -> list[ChangeEvent]:
+    """Return what was deployed, built or otherwise changed on purpose in a window, newest first."""
+    return list(ChangeEvent.objects.filter(at__gte=start, at__lte=end).order_by("-at", "-id")[:limit])
+
+
+def open_alerts(viewer: Any, *, limit: int = 10_000) -> list[tuple[Alert, str]]:
+    """Return the alerts that fire, with the name of the policy each follows."""
+    rows = list(Alert.objects.filter(state__in=["firing", "unknown"]).order_by("id")[:limit])
+    followed = Escalation.objects.filter(alert__in=[alert.pk for alert in rows]).values_list(
+        "alert_id", "episode", "policy_snapshot__name"
+    )
+    names = {(alert_id, episode): str(name or "") for alert_id, episode, name in followed}
+    return [(alert, names.get((alert.pk, alert.episode), "")) for alert in rows]
+
+
+def silences(viewer: Any, *, limit: int = 5000) -> list[Silence]:
+    """Return silences, those that end last first."""
+    return list(Silence.objects.order_by("-ends_at")[:limit])
+
+
+def silence(viewer: Any, silence_id: UUID) -> Silence | None:
+    """Return one silence."""
+    return Silence.objects.filter(pk=silence_id).first()
+
+
+def inhibitions() -> list[Inhibition]:
+    """Return the inhibitions that are on."""
+    return list(Inhibition.objects.filter(enabled=True))

@@ -31,8 +31,9 @@ def dispatch() -> None:
 
 @app.task(name="alerts.tasks.sync")
 def sync() -> None:
-    """Do to alerts what people did at their receivers."""
-    if services.sync_due(hand=HAND):
+    """Do to alerts what people did at their receivers, and take in what other tools sent."""
+    told = services.inbound_due(hand=HAND, deadline_seconds=10)
+    if services.sync_due(hand=HAND, deadline_seconds=10) or told:
         doorbell.ring_now("sync")
 
 

@@ -4,17 +4,22 @@ from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
 from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
 from alerts.models.inbound import InboundHook, IssuePoll, WebhookIn
+from alerts.models.integrations import ChangeEvent, InboundKey, InboundMessage, Integration
 from alerts.models.recording import RecordedSeries, RecordingBackfill
 from alerts.models.rules import Rule, RuleGroup, RuleKind, RuleState
 
 __all__ = [
     "Alert",
     "AlertEvent",
+    "ChangeEvent",
     "Channel",
     "DeliveryAttempt",
     "Escalation",
     "Heartbeat",
     "InboundHook",
+    "InboundKey",
+    "InboundMessage",
+    "Integration",
     "IssuePoll",
     "Link",
     "Notification",

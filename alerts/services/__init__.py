@@ -19,7 +19,9 @@ from alerts.services.escalate import escalate_due
 from alerts.services.evaluate import evaluate_due
 from alerts.services.hurrying import hurry
 from alerts.services.inbound import Delivery, Kept, webhook_keep
+from alerts.services.integrations import Issued, integration_of, integration_rotate, integration_save
 from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
+from alerts.services.messages import Message, hints_of, inbound_due, message_keep, reading_of
 from alerts.services.reconcile import reconcile_due, reconcile_in_background
 from alerts.services.retention import retain
 from alerts.services.sync import sync_due
@@ -27,7 +29,9 @@ from alerts.services.sync import sync_due
 __all__ = [
     "Delivery",
     "Incoming",
+    "Issued",
     "Kept",
+    "Message",
     "StaleVersion",
     "alert_acknowledge",
     "alert_assign",
@@ -45,9 +49,16 @@ __all__ = [
     "ensure_defaults",
     "escalate_due",
     "evaluate_due",
+    "hints_of",
     "hurry",
+    "inbound_due",
+    "integration_of",
+    "integration_rotate",
+    "integration_save",
+    "message_keep",
     "notification_replay",
     "observe",
+    "reading_of",
     "reconcile_due",
     "reconcile_in_background",
     "resolve_timed_out",

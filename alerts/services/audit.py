@@ -9,7 +9,17 @@ from django.db.models import Exists, F, OuterRef, Q
 from alerts.engine.episodes import Seen
 from alerts.engine.states import AlertState, NotificationKind, NotificationState, Severity, WebhookState
 from alerts.measures import OVERDUE, QUEUE_DEPTH
-from alerts.models import Alert, Channel, Escalation, Heartbeat, IssuePoll, Notification, RuleGroup, WebhookIn
+from alerts.models import (
+    Alert,
+    Channel,
+    Escalation,
+    Heartbeat,
+    InboundMessage,
+    IssuePoll,
+    Notification,
+    RuleGroup,
+    WebhookIn,
+)
 from alerts.pipeline import Observation
 from alerts.services import owed, pace, reconcile
 from alerts.services.decide import observe
@@ -147,13 +157,16 @@ def _ruleless(now: datetime) -> int:
 def _late_webhooks(now: datetime) -> int:
     """Count messages that came in a minute ago and have not been dealt with."""
     late = now - timedelta(seconds=STUCK_SECONDS)
-    return WebhookIn.objects.filter(state=WebhookState.DUE.value, received_at__lt=late).count()
+    tables = (WebhookIn.objects, InboundMessage.objects)
+    return sum(rows.filter(state=WebhookState.DUE.value, received_at__lt=late).count() for rows in tables)
 
 
 def _poison(now: datetime) -> int:
     """Count messages given up within a day; whoever sent one can have it tried again by sending it again."""
     since = now - timedelta(days=1)
-    return WebhookIn.objects.filter(state=WebhookState.QUARANTINED.value, processed_at__gt=since).count()
+    given_up = WebhookState.QUARANTINED.value
+    told = InboundMessage.objects.filter(state=given_up, received_at__gt=since).count()
+    return told + WebhookIn.objects.filter(state=given_up, processed_at__gt=since).count()
 
 
 def _polls_late(now: datetime) -> int:

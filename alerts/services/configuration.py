@@ -14,7 +14,7 @@ from aivillage_console.accounts.services import Actor, audit
 from aivillage_console.lib import live
 from alerts.channels import CHANNELS
 from alerts.engine.issues import allowed_problem
-from alerts.models import Channel, InboundHook, Policy, PolicyStep, Rule, RuleGroup
+from alerts.models import Channel, InboundHook, Integration, Policy, PolicyStep, Rule, RuleGroup
 from alerts.rules.validation import rule_problems
 from alerts.services.record import recording_end, recording_rules_of
 
@@ -27,6 +27,9 @@ OWN_FIELDS = {
     Channel: ("name", "type", "config", "filters", "enabled", "is_fallback", "rate_per_minute"),
     Policy: ("name", "position", "triggers", "enabled", "is_default"),
     InboundHook: ("name", "type", "channel_id", "login", "allowed_users", "enabled"),
+    Integration: (
+        "name", "tool", "makes", "mapping", "severity", "labels", "silent_after_seconds", "enabled",
+    ),
 }  # fmt: skip
 
 
@@ -62,7 +65,8 @@ def described(obj: models.Model) -> dict[str, Any]:
     return facts
 
 
-def _stored(obj: models.Model, version: int | None) -> models.Model | None:
+def stored_of(obj: models.Model, version: int | None) -> models.Model | None:
+    """Return the row as it is stored, locked; None for a new one, Outdated where somebody changed it meanwhile."""
     if obj._state.adding:
         return None
     stored = type(obj)._default_manager.select_for_update().get(pk=obj.pk)
@@ -71,7 +75,8 @@ def _stored(obj: models.Model, version: int | None) -> models.Model | None:
     return stored
 
 
-def _checked(obj: models.Model, problems: Mapping[str, str]) -> None:
+def checked(obj: models.Model, problems: Mapping[str, str]) -> None:
+    """Raise Invalid with the problems found and those of the fields themselves."""
     found = dict(problems)
     try:
         obj.full_clean()
@@ -81,7 +86,8 @@ def _checked(obj: models.Model, problems: Mapping[str, str]) -> None:
         raise Invalid(found)
 
 
-def _saved(obj: models.Model, stored: models.Model | None, *, actor: Actor, now: datetime, **more: Any) -> None:
+def saved(obj: models.Model, stored: models.Model | None, *, actor: Actor, now: datetime, **more: Any) -> None:
+    """Save what people configure, as a new version, and say so in the audit trail."""
     before = described(stored) if stored is not None else None
     if stored is not None and hasattr(obj, "version"):
         obj.version = stored.version + 1  # type: ignore[attr-defined]
@@ -98,21 +104,21 @@ def _saved(obj: models.Model, stored: models.Model | None, *, actor: Actor, now:
 @transaction.atomic
 def group_save(group: RuleGroup, *, actor: Actor, now: datetime) -> RuleGroup:
     """Store a rule group; a new one is due at once."""
-    stored = _stored(group, None)
+    stored = stored_of(group, None)
     if stored is None:
         group.due_at = now
-    _checked(group, {})
-    _saved(group, stored, actor=actor, now=now)
+    checked(group, {})
+    saved(group, stored, actor=actor, now=now)
     return group
 
 
 @transaction.atomic
 def rule_save(rule: Rule, *, actor: Actor, now: datetime, version: int | None = None) -> Rule:
     """Store a rule."""
-    stored = _stored(rule, version)
+    stored = stored_of(rule, version)
     names = ("kind", "name", "spec", "severity", "labels", "annotations", "window_seconds")
-    _checked(rule, rule_problems({name: getattr(rule, name) for name in names}))
-    _saved(rule, stored, actor=actor, now=now)
+    checked(rule, rule_problems({name: getattr(rule, name) for name in names}))
+    saved(rule, stored, actor=actor, now=now)
     return rule
 
 
@@ -142,17 +148,17 @@ def channel_save(
     A new address never inherits the old secret: whoever may change the URL must not be able to have the secret sent
     to an address of their own.
     """
-    stored = _stored(channel, version)
+    stored = stored_of(channel, version)
     moved = isinstance(stored, Channel) and channel_moved(stored, channel)
     kept = "" if moved or stored is None else channel.unseal()
-    _checked(channel, _channel_problems(channel, kept if secret is None else secret))
+    checked(channel, _channel_problems(channel, kept if secret is None else secret))
     if secret is not None:
         channel.seal(secret)
     elif moved:
         channel.secret_sealed = None
     changed = secret is not None or moved
     facts = {"secret_changed": changed, "address_changed": bool(moved)}
-    _saved(channel, stored, actor=actor, now=now, also=["secret_sealed"], **facts)
+    saved(channel, stored, actor=actor, now=now, also=["secret_sealed"], **facts)
     return channel
 
 
@@ -169,14 +175,14 @@ def hook_save(
     hook: InboundHook, *, actor: Actor, now: datetime, secret: str | None = None, version: int | None = None
 ) -> InboundHook:
     """Store an address for what receivers send back; None keeps the secret, an empty text removes it."""
-    stored = _stored(hook, version)
+    stored = stored_of(hook, version)
     problems = hook_problems(hook.type, hook.channel, hook.allowed_users)
     if secret and len(secret) < SHORTEST_HOOK_SECRET:
         problems["secret"] = f"A secret has at least {SHORTEST_HOOK_SECRET} characters."
-    _checked(hook, problems)
+    checked(hook, problems)
     if secret is not None:
         hook.seal(secret)
-    _saved(hook, stored, actor=actor, now=now, also=["secret_sealed"], secret_changed=secret is not None)
+    saved(hook, stored, actor=actor, now=now, also=["secret_sealed"], secret_changed=secret is not None)
     return hook
 
 
@@ -185,7 +191,7 @@ def _steps_stored(policy: Policy, steps: Sequence[Mapping[str, Any]]) -> None:
     for position, step in enumerate(steps):
         row = PolicyStep(policy=policy, position=position, delay_seconds=step.get("delay_seconds", 0))
         row.recipients = step.get("recipients", [])
-        _checked(row, {})
+        checked(row, {})
         row.save()
         row.channels.set(step.get("channels", []))
 
@@ -200,10 +206,10 @@ def policy_save(
     version: int | None = None,
 ) -> Policy:
     """Store a policy, and its steps when they are given; running escalations keep the policy they began with."""
-    stored = _stored(policy, version)
+    stored = stored_of(policy, version)
     delays = [step.get("delay_seconds", 0) for step in steps or []]
     problems = {"steps": "Each step comes after the one before it."} if delays != sorted(delays) else {}
-    _checked(policy, problems)
+    checked(policy, problems)
     before = described(stored) if stored is not None else None
     if stored is not None:
         policy.version = stored.version + 1  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import Any
 from aivillage_console.accounts.services import Actor
 from alerts.engine.episodes import Change, Seen
 from alerts.engine.severity import severity_from, with_original
-from alerts.engine.states import AlertState
+from alerts.engine.states import AlertState, Severity
 from alerts.models import Alert
 from alerts.pipeline import Observation
 from alerts.services.batches import observe_many
@@ -26,6 +26,8 @@ class Incoming:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     generator_url: str = ""
+    severity: Severity | None = None  # None: as the label of that name says.
+    until_told: bool = False  # It stays until its sender says that it is over, however long that takes.
 
 
 def alerts_intake(incoming: Iterable[Incoming], *, source_id: Any = None, now: datetime, actor: Actor = SYSTEM) -> int:
@@ -37,11 +39,12 @@ def _observation(each: Incoming, source_id: Any, now: datetime) -> Observation:
     over = each.ends_at is not None and each.ends_at <= now
     labels = with_original(each.labels)
     name = labels.pop("alertname", "")
-    severity = severity_from(labels.get("severity", ""))
+    severity = each.severity or severity_from(labels.get("severity", ""))
+    silent_at = None if each.until_told else now + timedelta(seconds=RESOLVE_TIMEOUT_SECONDS)
     return Observation(
         name=name[:200], labels=labels, seen=Seen.CLEAR if over else Seen.FIRING, severity=severity.value,
         annotations=each.annotations, source_id=source_id, generator_url=each.generator_url,
-        ends_at=each.ends_at or now + timedelta(seconds=RESOLVE_TIMEOUT_SECONDS),
+        ends_at=each.ends_at or silent_at,
         reason="its sender says it is over" if over else "",
     )  # fmt: skip
 

@@ -20,6 +20,11 @@ JOIN alerts_channel c ON c.id = n.channel_id AND c.enabled WHERE n.state = 'due'
 """  # noqa: S608 (put together from the table of channel types, nothing from outside)
 NEXT_ESCALATION = "SELECT min(due_at) FROM alerts_escalation WHERE state = 'active'"
 NEXT_WEBHOOK = "SELECT min(due_at) FROM alerts_webhookin WHERE state = 'due'"
+# The first of each integration: the others wait for it.
+NEXT_MESSAGE = """
+SELECT min(m.due_at) FROM alerts_inboundmessage m WHERE m.state = 'due' AND NOT EXISTS (
+SELECT 1 FROM alerts_inboundmessage e WHERE e.integration_id = m.integration_id AND e.state = 'due' AND e.id < m.id)
+"""
 
 
 def _audit(now: datetime) -> None:
@@ -49,6 +54,7 @@ class Command(BaseCommand):
             Watch("escalate", NEXT_ESCALATION, services.escalate_due),
             Watch("dispatch", NEXT_NOTIFICATION, services.dispatch_due),
             Watch("sync", NEXT_WEBHOOK, services.sync_due),
+            Watch("sync", NEXT_MESSAGE, services.inbound_due),
         ]
         chores = [
             Chore(RECONCILE_SECONDS, _reconcile), Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out),
