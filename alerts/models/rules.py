@@ -40,6 +40,17 @@ class RuleGroup(Leased):
         default=60, validators=[MinValueValidator(1), MaxValueValidator(86_400)]
     )
     enabled = models.BooleanField(default=True)
+    limit = models.PositiveIntegerField(
+        default=0,
+        help_text="Alerts or series one rule may have at once, beyond which it fails; 0 for as many as it has.",
+    )
+    query_offset_seconds = models.FloatField(
+        default=0,
+        validators=[MinValueValidator(0), MaxValueValidator(86_400)],
+        help_text="How far back the rules look, for samples that come late.",
+    )
+    labels = models.JSONField(default=dict, blank=True, help_text="What every rule sets, unless it says otherwise.")
+    file = models.CharField(max_length=200, blank=True, editable=False, help_text="The rule file it was imported from.")
     last_evaluated_at = models.DateTimeField(null=True, blank=True, help_text="Grid time of the last evaluation.")
     evaluation_seconds = models.FloatField(default=0, editable=False, help_text="What the last round took.")
     missed = models.PositiveBigIntegerField(default=0, help_text="Grid times that were never evaluated.")
@@ -69,6 +80,11 @@ class Rule(models.Model):
     position = models.PositiveIntegerField(default=0)
     kind = models.CharField(max_length=20, choices=RuleKind.choices, default=RuleKind.PROMQL)
     name = models.CharField(max_length=200, unique=True)
+    alert_name = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="What its alerts are called; empty: as the rule. Several rules may share it.",
+    )
     description = models.TextField(blank=True)
     spec = models.JSONField(
         default=dict,
@@ -106,6 +122,16 @@ class Rule(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def alertname(self) -> str:
+        """Return what its alerts are called."""
+        return self.alert_name or self.name
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        """Return the labels it sets: its group's, then its own; texts may be templates."""
+        return {**self.group.labels, **self.labels}
+
 
 class RuleState(models.Model):
     """Where one label set of a rule stands; its timers live here and survive every process."""
@@ -118,6 +144,9 @@ class RuleState(models.Model):
     active_at = models.DateTimeField(null=True, blank=True, help_text="Since when the condition holds.")
     fired_at = models.DateTimeField(null=True, blank=True)
     last_true_at = models.DateTimeField(null=True, blank=True, help_text="When the condition last held.")
+    kept_since_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it fires only because it is kept firing."
+    )
     last_value = models.FloatField(null=True, blank=True)
     last_evaluated_at = models.DateTimeField(null=True, blank=True)
 
