@@ -9,6 +9,7 @@ import numpy.typing as npt
 from metrics.domain import Metadata, NewExemplar, SeriesBatch
 from metrics.promql.types import STALE_NAN
 from metrics.store.columns import Samples
+from metrics.wire.errors import WireError
 from metrics.wire.exposition.forms import NO_TIMESTAMP, ExpositionError, Form
 from metrics.wire.exposition.page import (
     PrefixTable,
@@ -75,7 +76,7 @@ class TargetReader:
         """Start knowing nothing."""
         self._target, self._config = target, config
         self._shape: int | None = None
-        self._warning = ""
+        self._warning = self._broken_rule = ""
         self._retry_at_ms = 0
         self._present: Ints = np.empty(0, np.int64)
         self._forget()
@@ -102,8 +103,7 @@ class TargetReader:
         page = scan(data, self._table, openmetrics=openmetrics)
         metadata: list[Metadata] = []
         if page.shape != self._shape:
-            if openmetrics and self._config.strict_openmetrics:
-                await apart(lambda: check_openmetrics(data))
+            self._broken_rule = await self._judged(data, apart) if openmetrics else ""
             remarks = remarks_of(page, openmetrics=openmetrics)
             metadata = remarks.metadata()
             unknown = np.flatnonzero(page.places < 0)
@@ -117,6 +117,17 @@ class TargetReader:
         if self._retry_at_ms and at_ms >= self._retry_at_ms:
             await self._retry(page, register, at_ms, openmetrics=openmetrics)
         return _Rows(page.places, page.timestamps_ms, page.values, None, metadata, self._new_exemplars(page))
+
+    async def _judged(self, data: bytes, apart: Apart) -> str:
+        """Return the rule of OpenMetrics that a page breaks; raises where the pool takes no such page."""
+        try:
+            await apart(lambda: check_openmetrics(data))
+        except WireError as error:
+            if self._config.strict_openmetrics:
+                raise
+            # Real clients break rules (a sum below zero), and a target that can be read is not to be lost for it.
+            return f"taken although it breaks a rule of OpenMetrics: {error}"
+        return ""
 
     async def _added(self, named: list[dict[str, str]], register: Register) -> Ints:
         """Give places to series met for the first time, and ids to those that relabelling leaves."""
@@ -205,7 +216,9 @@ class TargetReader:
         if gone.size:
             samples = _with_stale(samples, gone, at_ms)
         exemplars = [(one, int(ids[one.series])) for one in rows.exemplars if ids[one.series] >= 0]
-        return Outcome(samples, rows.places.size, kept, added, self._warning, exemplars, rows.metadata)
+        return Outcome(
+            samples, rows.places.size, kept, added, self._warning or self._broken_rule, exemplars, rows.metadata
+        )
 
     def _changed(self, followed: Ints) -> tuple[Ints, int]:
         """Remember what is present now; return what is not any more, and how many are new."""

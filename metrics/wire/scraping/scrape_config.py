@@ -124,7 +124,7 @@ class ScrapeConfig:
     fallback: str = ""
     native_histograms: bool = False
     classic_histograms: bool = False
-    strict_openmetrics: bool = True
+    strict_openmetrics: bool = False
     extra_metrics: bool = False
     compression: bool = True
     body_size_limit: int = DEFAULT_BODY_BYTES
@@ -416,7 +416,7 @@ def read_scrape_config(fields: Fields, defaults: Defaults) -> ScrapeConfig:
         honor_labels=fields.flag("honor_labels", default=False),
         honor_timestamps=fields.flag("honor_timestamps", default=True),
         track_staleness=fields.flag("track_timestamps_staleness", default=False),
-        strict_openmetrics=fields.flag("strict_openmetrics", default=True),
+        strict_openmetrics=fields.flag("strict_openmetrics", default=False),
         compression=fields.flag("enable_compression", default=True),
         relabel=_steps(fields, "relabel_configs", legacy=legacy),
         metric_relabel=_steps(fields, "metric_relabel_configs", legacy=legacy),

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import math
+import os
 import ssl
 import threading
 import time
@@ -22,10 +23,13 @@ from metrics.store.postgres import STORE
 from metrics.wire.scraping.scrape_config import one_config
 from metrics.wire.scraping.targets import build_target, discovered_labels
 from tests.certificates import signed
+from tests.conftest import PROJECT_DIR
 from tests.metrics.scraping.pages import Page, served
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+CORPORA = Path(os.environ.get("CORPORA_DIR") or PROJECT_DIR.parent / "shared" / "data")
+GO_PAGE = CORPORA / "exposition-testdata" / "textparse" / "alltypes.5mfs.om.txt"
 
 
 class Bench:
@@ -185,19 +189,44 @@ def test_a_compressed_page_is_read_and_one_that_swells_is_cut_off(bench: Callabl
     assert "larger" in swelling.state.error
 
 
-def test_openmetrics_is_held_to_its_rules_unless_the_pool_says_otherwise(
+def test_openmetrics_that_breaks_a_rule_is_taken_with_a_warning_unless_the_pool_is_strict(
     bench: Callable[..., Bench], page: Page
 ) -> None:
     page.content_type = OPENMETRICS
     bad = b"# TYPE a counter\na_total -1\n# EOF\n"
     one = bench()
     one.scrape(bad)
+    assert one.ask("a_total") == {"__name__=a_total": -1.0}
+    assert one.state.health == "up"
+    assert one.state.error.startswith("taken although it breaks a rule of OpenMetrics: line 2: ")
     assert "negative" in one.state.error
-    lax = bench(strict_openmetrics=False)
-    lax.scrape(bad)
-    assert lax.ask("a_total") == {"__name__=a_total": -1.0}
+    one.scrape(b"# TYPE a counter\na_total 1\nb 1\n# EOF\n")
+    assert (one.state.health, one.state.error) == ("up", "")
+    strict = bench(strict_openmetrics=True)
+    strict.scrape(bad)
+    assert (strict.state.health, "negative" in strict.state.error) == ("down", True)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_page_of_openmetrics_that_was_cut_is_never_taken(
+    bench: Callable[..., Bench], page: Page, strict: bool
+) -> None:
+    page.content_type = OPENMETRICS
+    one = bench(strict_openmetrics=strict)
     one.scrape(b"# TYPE a counter\na_total 1\n")
-    assert "# EOF" in one.state.error
+    assert (one.state.health, "# EOF" in one.state.error) == ("down", True)
+
+
+@pytest.mark.skipif(not GO_PAGE.exists(), reason="CORPORA_DIR has no exposition-testdata")
+def test_the_page_of_a_real_client_with_a_sum_below_zero_is_taken(bench: Callable[..., Bench], page: Page) -> None:
+    page.content_type = OPENMETRICS
+    one = bench()
+    one.scrape(GO_PAGE.read_bytes())
+    assert one.state.health == "up"
+    assert "rpc_durations_histogram_seconds_sum" in one.state.error
+    assert one.ask("rpc_durations_histogram_seconds_sum") == {
+        "__name__=rpc_durations_histogram_seconds_sum": -8.452185437166741e-05
+    }
 
 
 def test_exemplars_are_stored_once(bench: Callable[..., Bench], page: Page) -> None:
