@@ -93,3 +93,34 @@ def do_all(names: Sequence[str], now_ms: int) -> None:
 def let_go() -> None:
     """Close this thread's connection, which may be broken."""
     connection.close()
+
+
+def compactor_at_work() -> bool:
+    """Tell whether a process holds the compactor's lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted)",
+            [compaction.ADVISORY_LOCK],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+_COPY = (
+    "INSERT INTO metrics_headblock (t_min, t_max, samples, data)"
+    " SELECT t_min, t_max, samples, data FROM metrics_headblock ORDER BY id LIMIT 1"
+)
+
+
+_DELETE = "DELETE FROM metrics_headblock WHERE data = (SELECT data FROM metrics_headblock ORDER BY id LIMIT 1)"
+
+
+def repeat_a_head() -> None:
+    """Store a head block once more, as a compactor might that has done a step by half."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COPY)
+
+
+def forget_two_heads() -> None:
+    """Delete the block that was repeated, both times."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DELETE)

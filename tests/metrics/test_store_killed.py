@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from django.db import connection
 
+from bench.compactor_deaths import POINTS
 from metrics.models import GroupBlock, HeadBlock, RecentBlock, RollupBlock
 from metrics.store import compaction, rolling
 from metrics.store.columns import Samples
 from metrics.store.postgres import PostgresStore
-from tests.metrics.killed_compactor import POINTS
 from tests.metrics.test_store import make_series, read
 
 T0 = int(datetime(2026, 11, 21, 4, 0, tzinfo=UTC).timestamp() * 1000)
@@ -32,7 +32,7 @@ def die_in(step: str, point: str) -> None:
         "ROLE": "compactor",
         "DJANGO_SETTINGS_MODULE": "aivillage_console.settings",
     }
-    command = [sys.executable, "-m", "tests.metrics.killed_compactor", step, point, str(LATER)]
+    command = [sys.executable, "-m", "bench.compactor_deaths", step, point, str(LATER)]
     assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
 
 
