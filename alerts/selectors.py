@@ -478,28 +478,3 @@ def inbound_key_of_request(integration: Integration, text: str) -> str:
 def changes_between(start: datetime, end: datetime, limit: int = 50) -> list[ChangeEvent]:
     """Return what was deployed, built or otherwise changed on purpose in a window, newest first."""
     return list(ChangeEvent.objects.filter(at__gte=start, at__lte=end).order_by("-at", "-id")[:limit])
-
-
-def open_alerts(viewer: Any, *, limit: int = 10_000) -> list[tuple[Alert, str]]:
-    """Return the alerts that fire, with the name of the policy each follows."""
-    rows = list(Alert.objects.filter(state__in=["firing", "unknown"]).order_by("id")[:limit])
-    followed = Escalation.objects.filter(alert__in=[alert.pk for alert in rows]).values_list(
-        "alert_id", "episode", "policy_snapshot__name"
-    )
-    names = {(alert_id, episode): str(name or "") for alert_id, episode, name in followed}
-    return [(alert, names.get((alert.pk, alert.episode), "")) for alert in rows]
-
-
-def silences(viewer: Any, *, limit: int = 5000) -> list[Silence]:
-    """Return silences, those that end last first."""
-    return list(Silence.objects.order_by("-ends_at")[:limit])
-
-
-def silence(viewer: Any, silence_id: UUID) -> Silence | None:
-    """Return one silence."""
-    return Silence.objects.filter(pk=silence_id).first()
-
-
-def inhibitions() -> list[Inhibition]:
-    """Return the inhibitions that are on."""
-    return list(Inhibition.objects.filter(enabled=True))

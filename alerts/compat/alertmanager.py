@@ -1,4 +1,4 @@
-"""`POST /api/v2/alerts`: takes ready-made alerts as Prometheus and amtool send them to Alertmanager."""
+"""`/api/v2/alerts`: lists alerts, and takes ready-made alerts as Prometheus and amtool send them to Alertmanager."""
 
 import re
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ import orjson
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from aivillage_console.accounts import authentication
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock, outage
 from alerts import services
+from alerts.compat.alerts_shown import alerts_view
 from alerts.services.intake import Incoming
 from metrics.services import refused_request_keep
 
@@ -49,9 +50,14 @@ def _away() -> JsonResponse:
 
 
 @csrf_exempt
-@require_POST
-@outage.answered_when_away(_away)
+@require_http_methods(["GET", "POST"])
 def alerts_door(request: HttpRequest) -> HttpResponse:
+    """List open alerts, or take ready-made ones."""
+    return _alerts_taken(request) if request.method == "POST" else alerts_view(request)
+
+
+@outage.answered_when_away(_away)
+def _alerts_taken(request: HttpRequest) -> HttpResponse:
     """Answer 200 once every good alert is committed; 400 names the bad ones, whose neighbours are kept."""
     now = clock.now()
     try:

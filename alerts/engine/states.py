@@ -83,6 +83,14 @@ class WebhookState(StrEnum):
     QUARANTINED = "quarantined"  # Given up after several tries, with the reason in `last_error`.
 
 
+class QuietKind(StrEnum):
+    """What keeps an alert from being told."""
+
+    SILENCE = "silence"  # Somebody asked for quiet until a time.
+    INHIBITION = "inhibition"  # Another alert that fires says it already.
+    MUTE_TIME = "mute_time"  # It is not the time to tell.
+
+
 class BackfillState(StrEnum):
     """Where the work of computing a recording rule over the past stands."""
 

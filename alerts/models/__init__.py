@@ -5,6 +5,7 @@ from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
 from alerts.models.inbound import InboundHook, IssuePoll, WebhookIn
 from alerts.models.integrations import ChangeEvent, InboundKey, InboundMessage, Integration
+from alerts.models.quieting import Inhibition, MuteTime, Quieted, Silence
 from alerts.models.recording import RecordedSeries, RecordingBackfill
 from alerts.models.rules import Rule, RuleGroup, RuleKind, RuleState
 
@@ -19,18 +20,22 @@ __all__ = [
     "InboundHook",
     "InboundKey",
     "InboundMessage",
+    "Inhibition",
     "Integration",
     "IssuePoll",
     "Link",
+    "MuteTime",
     "Notification",
     "NotificationHistory",
     "Policy",
     "PolicyStep",
+    "Quieted",
     "RecordedSeries",
     "RecordingBackfill",
     "Rule",
     "RuleGroup",
     "RuleKind",
     "RuleState",
+    "Silence",
     "WebhookIn",
 ]

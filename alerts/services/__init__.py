@@ -25,14 +25,18 @@ from alerts.services.messages import Message, hints_of, inbound_due, message_kee
 from alerts.services.reconcile import reconcile_due, reconcile_in_background
 from alerts.services.retention import retain
 from alerts.services.sync import sync_due
+from alerts.services.unquieting import BadSilence, NoSilence, Wanted, silence_expire, silence_save, unquiet_due
 
 __all__ = [
+    "BadSilence",
     "Delivery",
     "Incoming",
     "Issued",
     "Kept",
     "Message",
+    "NoSilence",
     "StaleVersion",
+    "Wanted",
     "alert_acknowledge",
     "alert_assign",
     "alert_note",
@@ -63,6 +67,9 @@ __all__ = [
     "reconcile_in_background",
     "resolve_timed_out",
     "retain",
+    "silence_expire",
+    "silence_save",
     "sync_due",
+    "unquiet_due",
     "webhook_keep",
 ]

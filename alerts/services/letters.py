@@ -21,7 +21,7 @@ RECIPIENTS = 200
 
 def letter_of(row: Notification, now: datetime) -> Letter | None:
     """Return the message to send, or cancel it where it is no longer owed and return None."""
-    because = reason_to_cancel(row)
+    because = reason_to_cancel(row, now)
     if because:
         outbox.finish(row, state=NotificationState.CANCELLED.value, cancelled_because=because, finished_at=now)
         return None

@@ -87,7 +87,7 @@ def not_delivered(
 
 
 def _settle(row: Notification, fresh: Notification, error: ChannelError, now: datetime, jitter: float) -> None:
-    because = reason_to_cancel(fresh)
+    because = reason_to_cancel(fresh, now)
     if because:
         outbox.finish(row, state=NotificationState.CANCELLED.value, cancelled_because=because, finished_at=now)
         return

@@ -13,6 +13,7 @@ from alerts.channels import CHANNELS
 from alerts.engine import retry, storm
 from alerts.engine.states import NotificationKind, NotificationState
 from alerts.models import Alert, Channel, Notification
+from alerts.services.quieting import Quiet, keep_quieted
 
 
 def key_of(*parts: object) -> str:
@@ -103,6 +104,7 @@ def messages(
                 deadline_at=now + timedelta(seconds=retry.deadline_seconds(urgent=urgent)),
             ),
             channel,
+            policy_id=str(policy_version).partition(":")[0],
         )
         for channel in channels
     ]  # fmt: skip
@@ -115,13 +117,24 @@ class Told:
     now: datetime
     counted: dict[Any, int] = field(default_factory=dict)
     summed_up: set[Any] = field(default_factory=set)
+    quiet: Quiet = field(init=False)
 
-    def judged(self, row: Notification, channel: Channel) -> Notification:
-        """Return the message, folded into a summary where the channel has been told enough."""
-        if not settings.CONFIG.storm_control_enabled or row.kind not in (
-            NotificationKind.FIRE,
-            NotificationKind.REPEAT,
-        ):
+    def __post_init__(self) -> None:
+        """Read what keeps alerts quiet once for all messages."""
+        self.quiet = Quiet(self.now)
+
+    def judged(self, row: Notification, channel: Channel, *, policy_id: str = "") -> Notification:
+        """Return the message, kept back where its alert is quiet, folded where the channel has been told enough."""
+        if row.kind not in (NotificationKind.FIRE, NotificationKind.REPEAT):
+            return row
+        hush = self.quiet.reason(row.alert, lambda: policy_id) if row.alert is not None else None
+        if hush is not None and row.alert is not None:
+            row.state, row.cancelled_because, row.finished_at = (
+                NotificationState.CANCELLED.value, hush.reason, self.now
+            )  # fmt: skip
+            keep_quieted(row.alert, hush, policy_id=policy_id, now=self.now)
+            return row
+        if not settings.CONFIG.storm_control_enabled:
             return row
         if channel.pk not in self.counted:
             self.counted[channel.pk] = _told_of_late(channel, self.now)

@@ -1,12 +1,15 @@
 """Whether a message is still owed."""
 
+from datetime import datetime
+
 from alerts.engine.states import AlertState, AttemptOutcome
-from alerts.models import Alert, Notification
+from alerts.models import Alert, Escalation, Notification
+from alerts.services.quieting import Quiet, keep_quieted
 
 FIRES = ("fire", "repeat")
 
 
-def reason_to_cancel(row: Notification) -> str:
+def reason_to_cancel(row: Notification, now: datetime) -> str:
     """Return why a message is no longer owed, as things stand now; an empty text means it is."""
     alert = row.alert
     if alert is None:
@@ -21,7 +24,24 @@ def reason_to_cancel(row: Notification) -> str:
         return f"acknowledged by {alert.acked_by} before this was sent"
     if alert.state == AlertState.RESOLVED:
         return f"the alert was resolved ({alert.resolved_because}) before this was sent"
-    return ""
+    return _kept_quiet(row, alert, now) if row.kind in FIRES else ""
+
+
+def _kept_quiet(row: Notification, alert: Alert, now: datetime) -> str:
+    """Return what has come to keep the alert quiet since the message became owed."""
+
+    def policy_id() -> str:
+        followed = Escalation.objects.filter(alert=alert, episode=row.episode)
+        return str(followed.values_list("policy_snapshot__id", flat=True).first() or "")
+
+    # What may have arrived is sent to its end: the receiver knows of it already.
+    if row.attempts > 1:
+        return ""
+    hush = Quiet(now).reason(alert, policy_id)
+    if hush is None:
+        return ""
+    keep_quieted(alert, hush, policy_id=policy_id(), now=now)
+    return hush.reason
 
 
 def _resolve_not_owed(row: Notification, alert: Alert) -> str:

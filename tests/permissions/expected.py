@@ -112,6 +112,11 @@ for path in ("/-/healthy", "/-/ready"):
     EXPECTED[("GET", path)] = PUBLIC
 EXPECTED[("GET", "/-/status")] = PEOPLE
 EXPECTED[("POST", "/api/v2/alerts")] = ("00000", {"ingest:alerts"})
+for tail in ("alerts", "alerts/groups", "receivers", "silences", "silence/<uuid:silence_id>", "status"):
+    EXPECTED[("GET", f"/api/v2/{tail}")] = ("01111", {"query", "read"})
+# No session: a foreign page could send it.
+EXPECTED[("POST", "/api/v2/silences")] = ("00000", {"respond"})
+EXPECTED[("DELETE", "/api/v2/silence/<uuid:silence_id>")] = ("00000", {"respond"})
 # Asks for no caller of ours but for a signature over the body, and says 404 where there is nothing to sign for.
 EXPECTED[("POST", "/hooks/github/<uuid:hook_id>/")] = PUBLIC
 # Open to loopback, where the test client sits; other addresses need a scrape token.

@@ -13,6 +13,7 @@ AUDIT_SECONDS = 30
 MAINTAIN_SECONDS = 10
 RETAIN_SECONDS = 3600
 RECONCILE_SECONDS = 5
+UNQUIET_SECONDS = 1
 # Messages to an open channel only: those that wait for a breaker or a token would keep the loop awake.
 NEXT_NOTIFICATION = f"""
 SELECT min(greatest(n.due_at, c.breaker_until, {pace.next_token_sql("c")})) FROM alerts_notification n
@@ -39,6 +40,10 @@ def _retain(now: datetime) -> None:
     services.retain(now=now)
 
 
+def _unquiet(now: datetime) -> None:
+    services.unquiet_due(now=now)
+
+
 def _reconcile(now: datetime) -> None:
     services.reconcile_in_background(now)
 
@@ -58,6 +63,6 @@ class Command(BaseCommand):
         ]
         chores = [
             Chore(RECONCILE_SECONDS, _reconcile), Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out),
-            Chore(RETAIN_SECONDS, _retain),
+            Chore(RETAIN_SECONDS, _retain), Chore(UNQUIET_SECONDS, _unquiet),
         ]  # fmt: skip
         Sweeper(watches, chores).run()
