@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Caution
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.utils.module_loading import import_string
 
 Check = Callable[..., list[CheckMessage]]
 POSTGRES_MIN_VERSION = 160_000
@@ -51,6 +52,16 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def sampling_rules(*_apps: Any, **_options: Any) -> list[CheckMessage]:
+    """A rule that nobody can read would leave out nothing, or too much."""
+    try:
+        import_string("metrics.ingest.sampling.rules_of")(settings.CONFIG.sampling_rules)
+    except ValueError as error:
+        hint = 'Write SELECTOR [rate] [points], as in http_requests_total{zone="a"} 0.1; rules are separated by ";".'
+        return [Error(f"SAMPLING_RULES: {error}.", hint=hint, id="console.E014")]
+    return []
 
 
 def multiproc_dir(*_apps: Any, **_options: Any) -> list[CheckMessage]:
@@ -132,5 +143,7 @@ def redis_answers(*_apps: Any, databases: Any = None, **_options: Any) -> list[C
     return []
 
 
-OF_SETTINGS: tuple[Check, ...] = (secret_key, public_url, multiproc_dir, field_keys, state_dir)
+OF_SETTINGS: tuple[Check, ...] = (
+    secret_key, public_url, multiproc_dir, field_keys, state_dir, sampling_rules,
+)  # fmt: skip
 OF_SERVICES: tuple[Check, ...] = (database, redis_answers)

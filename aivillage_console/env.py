@@ -131,6 +131,11 @@ class Config:
         default=[],
         unit="list",
     )
+    sampling_rules: str = setting(
+        "Series of which a part is kept: `SELECTOR [rate] [points]`, rules separated by `;`; the rate is 0.1 unless given,"
+        " the label __source__ is the sender's name; without a rule all is kept.",
+        default="",
+    )
     exemplar_retention_days: int = setting("Days exemplars are kept.", default=14, unit="days")
     promql_experimental: bool = setting(
         "Take what Prometheus calls experimental in PromQL: functions, aggregators, duration arithmetic, modifiers.",

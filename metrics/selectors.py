@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Q, TextField
+from django.db.models import Count, Q, Sum, TextField
 from django.db.models.functions import Cast
 
 from aivillage_console.lib.durations import format_ms
-from metrics.models import MetadataEntry, RejectedRequest, ScrapePool, ScrapeTarget, Series, TargetHealth
+from metrics.models import MetadataEntry, Metric, RejectedRequest, ScrapePool, ScrapeTarget, TargetHealth
 from metrics.promql.engine import Evaluation, evaluate
 from metrics.promql.explaining import Measured, Tape
 from metrics.promql.questions import selectors_of
@@ -448,7 +448,7 @@ def ingest_status(*, now: datetime, viewer: object = None) -> IngestStatus:
     lag = None if newest is None else (now_ms - newest) / 1000
     return IngestStatus(
         samples_per_second=float(recent) / RATE_WINDOW_SECONDS,
-        series=Series.objects.count(),
+        series=Metric.objects.aggregate(Sum("series_count"))["series_count__sum"] or 0,
         newest_sample_at_ms=newest,
         lag_seconds=lag,
         head_blocks=blocks,

@@ -16,14 +16,16 @@ from metrics.ingest.deltas import totals_forget
 from metrics.ingest.push_groups import groups_repeat
 from metrics.ingest.refusals import rejection_record
 from metrics.ingest.rows import MetricRow, gate, write_rows
+from metrics.ingest.sampling import MOST_RULES
 from metrics.ingest.windows import Window
 from metrics.ingest.writer import store_samples, write_series
 from metrics.models import IngestBatch
 from metrics.promql.types import STALE_NAN
 from metrics.registry import IngestContext
-from metrics.store import compaction, partitions, retention, rolling
+from metrics.store import compaction, partitions, retention, rolling, sweeping
 from metrics.store.columns import Samples
 from metrics.store.exemplars import exemplars_drop_before
+from metrics.store.series import series_labels_by_id
 
 BATCH_KEPT = timedelta(days=7)
 # Head blocks come first: what waits here costs queries a little, what waits there costs them more.
@@ -61,8 +63,11 @@ def result_append(
     window = Window(int(np.min(times)), int(np.max(times))) if times.size else Window(0, 0)
     with transaction.atomic():
         written = write_series(batch, source_id=source.pk, gate=gate(), window=window, now=now)
-        series = np.unique(written.series_ids[written.series_ids >= 0])
+        series = np.unique(written.series_ids[written.series_ids >= MOST_RULES])
         gone = np.setdiff1d(np.frombuffer(before, np.int64), series)
+        if gone.size and at_ms is not None:
+            # A rule that was off for long has series of before that are there no more.
+            gone = np.array(sorted(series_labels_by_id(gone.tolist())), np.int64)
         if gone.size and at_ms is not None:
             stale = Samples(gone, np.full(gone.size, at_ms, np.int64), np.full(gone.size, STALE_NAN))
             store_samples(stale, Window(at_ms, at_ms))
@@ -99,6 +104,26 @@ def retention_apply(*, now: datetime) -> int:
     IngestBatch.objects.filter(received_at__lt=now - BATCH_KEPT).delete()
     totals_forget(now=now)
     return len(dropped)
+
+
+def series_sweep(*, now: datetime) -> int:
+    """Remove the series that were marked as dead and stayed so, and mark others; returns how many went.
+
+    The caller holds the compactor's lock. Where another engine keeps the samples nothing is known of who is dead.
+    """
+    config = settings.CONFIG
+    if config.metrics_store_url:
+        return 0
+    removed = 0
+    waiting = sweeping.settled()
+    if waiting is not None:
+        compaction_run(now=now)
+        removed = sweeping.remove_marked(waiting)
+    default = retention.Kept(config.retention_days, config.rollup_retention_days)
+    kept = retention.kept_by_metric(default, config.retention_classes)
+    sweeping.mark_dead(now=now, kept=kept, default=default)
+    sweeping.forget_gone(now=now)
+    return removed
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.domain import NewExemplar
+from metrics.ingest.sampling import MOST_RULES
 from metrics.ingest.windows import Window
 from metrics.store.exemplars import MAX_LABEL_CHARACTERS, Exemplar, exemplars_append
 
@@ -20,19 +21,23 @@ def exemplars_write(
 ) -> tuple[int, Counter[str]]:
     """Store the good exemplars of accepted series; returns how many, and the refused ones by reason.
 
-    What is there already counts as stored; so does what the rate of its series thins out.
+    What is there already counts as stored; so does what the rate of its series thins out, or a
+    sampling rule leaves out.
     """
     refused: Counter[str] = Counter()
     good = []
+    left_out = 0
     for row in rows:
         reason = _fault(row, window)
         if reason:
             refused[reason] += 1
-        elif series_ids[row.series] >= 0:
+        elif series_ids[row.series] >= MOST_RULES:
             good.append(Exemplar(int(series_ids[row.series]), row.timestamp_ms, row.value, row.labels))
+        elif series_ids[row.series] >= 0:
+            left_out += 1
     if good:
         exemplars_append(None, good)
-    return len(good), refused
+    return len(good) + left_out, refused
 
 
 def _fault(row: NewExemplar, window: Window) -> str:

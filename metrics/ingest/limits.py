@@ -1,9 +1,8 @@
 """What one source may do (requests, samples, series), and when the disk is full."""
 
 import shutil
-import threading
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -11,13 +10,11 @@ from django.conf import settings
 
 from aivillage_console.lib.ratelimit import Buckets, Limit
 from metrics.ingest.refusals import Refusal
-from metrics.models import Series
+from metrics.store.series_limit import series_active
 
 FULL_SHARE = 0.85
 # A large disk that is nearly full still has room; PostgreSQL needs some for its log whatever the share is.
 FULL_FREE_BYTES = 2 << 30
-RECOUNT_SECONDS = 60.0
-ACTIVE = timedelta(hours=25)
 
 
 class Gate:
@@ -26,15 +23,13 @@ class Gate:
     def __init__(self) -> None:
         """Read the limits from the settings."""
         config = settings.CONFIG
-        self.max_series: int = config.ingest_series_per_source
+        self.max_series: int | None = config.ingest_series_per_source
         per_second = float(config.ingest_requests_per_second)
         self._requests = Buckets(Limit(per_second, 2 * per_second))
         samples = float(config.ingest_samples_per_second)
         self._samples = Buckets(Limit(samples, 5 * samples))
         new = float(config.ingest_new_series_per_second)
         self._new = Buckets(Limit(new, 20 * new))
-        self._counts: dict[UUID, tuple[float, int]] = {}
-        self._lock = threading.Lock()
 
     def take_request(self, source_id: UUID) -> None:
         """Count a request against its source's rate."""
@@ -51,20 +46,21 @@ class Gate:
             raise Refusal(429, reason, "rate", retry_after_seconds=int(wait) + 1)
 
     def room_for_series(self, source_id: UUID, wanted: int, *, now: datetime) -> tuple[int, str]:
-        """Return how many new series are let in, and the name of the limit that holds back the rest."""
-        with self._lock:
-            counted_at, count = self._counts.get(source_id, (float("-inf"), 0))
-            if time.monotonic() - counted_at > RECOUNT_SECONDS:
-                counted_at = time.monotonic()
-                count = Series.objects.filter(source_id=source_id, last_seen_at__gt=now - ACTIVE).count()
-            allowed = max(0, min(wanted, self.max_series - count))
-            self._counts[source_id] = (counted_at, count)
-        limit = f"limit of {self.max_series} series a source"
+        """Return how many new series may be tried, and the name of the limit that holds back the rest.
+
+        Another process may be quicker: whoever registers them with `max_series` has the last word.
+        """
+        allowed = wanted
+        if self.max_series is not None:
+            allowed = max(0, min(wanted, self.max_series - series_active(source_id, now=now)))
         if allowed and self._new.take(str(source_id), now_seconds=time.monotonic(), cost=float(allowed)):
             return 0, f"limit of {self._new.limit.per_second:.0f} new series a second"
-        with self._lock:
-            self._counts[source_id] = (counted_at, count + allowed)
-        return allowed, limit
+        return allowed, self.series_limit
+
+    @property
+    def series_limit(self) -> str:
+        """The name of the limit on the series of a source."""
+        return f"limit of {self.max_series} series a source"
 
 
 class DiskGuard:

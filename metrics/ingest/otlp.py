@@ -21,6 +21,7 @@ from metrics.ingest.doors import admit, context_of, door, written_count
 from metrics.ingest.metadata import metadata_store
 from metrics.ingest.refusals import REJECTED, Refusal
 from metrics.ingest.rows import gate
+from metrics.ingest.sampling import MOST_RULES
 from metrics.ingest.windows import Window
 from metrics.ingest.writer import SERIES_IDS, Written, write_series
 from metrics.native_histograms.model import Histogram
@@ -156,7 +157,8 @@ def _accumulate(rows: Rows, context: IngestContext, window: Window) -> set[int]:
         keys[row] = fingerprint(named)
         labels[keys[row]] = named
     ids, _ = SERIES_IDS.resolve(labels, source_id=context.source_id, gate=gate(), now=context.now)
-    row_ids = {row: ids[keys[row]] for row in rows.delta_starts_ms if keys.get(row) in ids}
+    # What a sampling rule leaves out adds up to nothing.
+    row_ids = {row: ids[keys[row]] for row in rows.delta_starts_ms if ids.get(keys.get(row, b""), -1) >= MOST_RULES}
     addition = totals_add(rows, row_ids, now=context.now)
     for row, at_ms in addition.starts:
         if at_ms >= window.low_ms:

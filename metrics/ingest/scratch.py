@@ -32,6 +32,11 @@ SEQUENCE = "metrics_series_group"
 class OpenGate(Gate):
     """Lets every series in: the bounds are settings of doors, and this is none."""
 
+    def __init__(self) -> None:
+        """Have no limit."""
+        super().__init__()
+        self.max_series = None
+
     def room_for_series(self, source_id: UUID, wanted: int, *, now: datetime) -> tuple[int, str]:  # noqa: ARG002
         """Return that all are let in."""
         return wanted, ""

@@ -17,9 +17,11 @@ from metrics.ingest.exemplars import exemplars_write
 from metrics.ingest.group_commit import GroupCommit
 from metrics.ingest.limits import Gate
 from metrics.ingest.metadata import DECLARED, metadata_store
+from metrics.ingest.sampling import sampling
 from metrics.ingest.windows import Window
 from metrics.remote_store.choice import chosen_store
 from metrics.store.columns import Samples
+from metrics.store.fence import FENCE
 from metrics.store.postgres import STORE
 from metrics.store.series import LabelSet, named, series_create, series_find
 from metrics.wire.series_table import SeriesTable
@@ -36,7 +38,8 @@ SMALL_SAMPLES = 5_000
 class Written:
     """What became of a request: what was stored of each sort, what was refused by reason.
 
-    `series_ids` has an id for each label set of a SeriesBatch, -1 where it was refused.
+    `series_ids` has an id for each label set of a SeriesBatch, -1 where it was refused; a sampling rule that leaves one
+    out shows as an id below `sampling.MOST_RULES`.
     """
 
     samples: int = 0
@@ -66,11 +69,18 @@ class SeriesIds:
     def resolve(
         self, labels: Mapping[bytes, NewSeries | LabelSet], *, source_id: UUID, gate: Gate, now: datetime
     ) -> tuple[dict[bytes, int], str]:
-        """Return the ids of these series and the limit that kept the missing ones out."""
+        """Return the ids of these series and the limit that kept the missing ones out.
+
+        One that a sampling rule leaves out has an id as well, which `samples_store` knows for what it is.
+        """
         known = self._ids
         ids = {key: known[key] for key in labels if key in known}
         limit = ""
         missing = {key: named(one) for key, one in labels.items() if key not in ids}
+        left_out, thinned = sampling().left_out(missing, source_id)
+        if left_out:
+            ids.update(left_out)
+            missing = {key: one for key, one in missing.items() if key not in left_out}
         if missing:
             found = series_find(missing)
             ids.update(found.ids)
@@ -79,9 +89,16 @@ class SeriesIds:
             allowed, limit = gate.room_for_series(source_id, len(missing), now=now)
             if allowed:
                 new = dict(islice(missing.items(), allowed))
-                ids.update(series_create(new, source_id=source_id, now=now, marks=found.marks))
+                most = gate.max_series
+                ids.update(series_create(new, source_id=source_id, now=now, marks=found.marks, most=most))
+        sampling().thin({ids[key]: rule for key, rule in thinned.items() if key in ids})
         transaction.on_commit(lambda: self._remember(ids))
         return ids, limit
+
+    def discard(self, ids: Ints) -> None:
+        """Look these ids up again."""
+        left = set(ids.tolist())
+        self._ids = {key: one for key, one in self._ids.copy().items() if one not in left}
 
     def _remember(self, ids: dict[bytes, int]) -> None:
         if len(self._ids) + len(ids) > KNOWN_SERIES:
@@ -93,6 +110,15 @@ SERIES_IDS = SeriesIds()
 # One for each version of remote write: they name a series by different bytes.
 TABLE = SeriesTable()
 SYMBOL_TABLE = SeriesTable()
+
+
+def _leave(ids: Ints) -> None:
+    if ids.size:
+        for known in (SERIES_IDS, TABLE, SYMBOL_TABLE):
+            known.discard(ids)
+
+
+FENCE.tell(_leave)
 
 
 def forget_series() -> None:
@@ -107,7 +133,7 @@ def forget_series() -> None:
 def samples_store(samples: Samples, window: Window, written: Written) -> None:
     """Store the samples inside the window and count them."""
     times = samples.timestamps_ms
-    if times.size and (np.min(times) < window.low_ms or np.max(times) > window.high_ms):
+    if times.size and (times.min() < window.low_ms or times.max() > window.high_ms):
         inside = (times >= window.low_ms) & (times <= window.high_ms)
         written.refused[OUT_OF_WINDOW] += int(inside.size - np.count_nonzero(inside))
         samples = samples.take(inside)
@@ -116,10 +142,17 @@ def samples_store(samples: Samples, window: Window, written: Written) -> None:
         histograms = 0 if samples.histograms is None else sum(one is not None for one in samples.histograms)
         written.histograms += histograms
         written.samples += samples.values.size - histograms
-        written.newest_ms = int(np.max(samples.timestamps_ms))
+        written.newest_ms = int(samples.timestamps_ms.max())
 
 
 def _append(samples: Samples) -> None:
+    """Store samples and return when they are committed, or part of the transaction around.
+
+    What a sampling rule leaves out counts as taken: its sender has nothing to repeat.
+    """
+    samples = sampling().kept(samples)
+    if not samples.values.size:
+        return
     # Inside a transaction only the caller's own commit makes them safe.
     if connection.in_atomic_block or samples.values.size > SMALL_SAMPLES or samples.histograms is not None:
         _write(samples)

@@ -7,6 +7,7 @@ but the transaction horizon: every row whose transaction was not finished at the
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -26,6 +27,8 @@ Bools = npt.NDArray[np.bool_]
 # (series id, metric id, metric name, labels).
 Row = tuple[int, int, str, dict[str, str]]
 ABSENT = 0
+# So many are taken out before all is read anew; a quarter of all is reason as well.
+LEAST_GONE = 10_000
 _FETCH = "FETCH 5000 FROM every_series"
 
 
@@ -97,6 +100,16 @@ class MetricColumns:
     ids: Growing = field(default_factory=lambda: Growing(np.zeros(8, np.int64)))
     labels: dict[str, Growing] = field(default_factory=dict)
 
+    def taking(self, rows: Ints) -> "MetricColumns":
+        """Return columns of these rows only."""
+        size = self.ids.size
+        columns = MetricColumns(self.name, self.metric_id, Growing(self.ids.view(size)[rows], rows.size))
+        for label, codes in self.labels.items():
+            kept = codes.view(size)[rows]
+            if bool(kept.any()):
+                columns.labels[label] = Growing(kept, rows.size)
+        return columns
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -107,6 +120,7 @@ class Found:
     ids: Ints
 
 
+@lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> Any:
     """Return a fully anchored RE2 pattern; raises QueryError where it is not one."""
     try:
@@ -140,6 +154,7 @@ class Catalogue:
         self._values: dict[str, LabelValues] = {}
         self._known: set[int] = set()
         self._horizon = 0
+        self._gone = 0
 
     def __len__(self) -> int:
         return len(self._known)
@@ -152,7 +167,7 @@ class Catalogue:
     def clear(self) -> None:
         """Forget everything, so that the next refresh reads it again."""
         with self._lock:
-            self._metrics, self._values, self._known, self._horizon = {}, {}, set(), 0
+            self._metrics, self._values, self._known, self._horizon, self._gone = {}, {}, set(), 0, 0
 
     def refresh(self, cursor: psycopg.Cursor[Any]) -> None:
         """Read the series that were committed since the last refresh."""
@@ -160,8 +175,35 @@ class Catalogue:
             cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
             row = cursor.fetchone()
             horizon = row[0] if row else 0
+            self._let_go(cursor)
             self._read(cursor)
             self._horizon = horizon
+
+    def _let_go(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Leave out the series that went since the horizon; with many of them gone, begin anew without their texts."""
+        if not self._horizon:
+            return
+        cursor.execute("SELECT id FROM metrics_leavingseries WHERE gone_xid >= %s", [self._horizon])
+        gone = self._known.intersection([row[0] for row in cursor])
+        cursor.execute("SELECT EXISTS (SELECT FROM metrics_seriesfence WHERE forgotten_xid >= %s)", [self._horizon])
+        is_forgotten = (cursor.fetchone() or (False,))[0]
+        self._gone += len(gone)
+        if is_forgotten or self._gone > max(LEAST_GONE, len(self._known) // 4):
+            self.clear()
+        elif gone:
+            self._remove(gone)
+
+    def _remove(self, gone: set[int]) -> None:
+        """Put new columns in the place of those that lose rows: a query may be reading the old ones."""
+        self._known -= gone
+        ids = np.array(sorted(gone), np.int64)
+        for name, columns in list(self._metrics.items()):
+            size = columns.ids.size
+            stay = np.isin(columns.ids.view(size), ids, invert=True)
+            if not bool(stay.any()):
+                del self._metrics[name]
+            elif not bool(stay.all()):
+                self._metrics[name] = columns.taking(np.flatnonzero(stay))
 
     def _read(self, cursor: psycopg.Cursor[Any]) -> None:
         """Take in the series since the horizon, a portion at a time: a million label sets are a lot of text."""

@@ -79,6 +79,7 @@ def exemplars_append(cursor: psycopg.Cursor[Any] | None, rows: Sequence[Exemplar
         "INSERT INTO metrics_exemplar (series_id, at_ms, digest, value, labels)"
         " SELECT s, t, d, v, l::jsonb"
         " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::float8[], %s::text[]) AS rows (s, t, d, v, l)"
+        " WHERE NOT EXISTS (SELECT FROM metrics_leavingseries WHERE id = s AND gone_xid IS NOT NULL)"
         " ORDER BY s, t, d ON CONFLICT DO NOTHING",
         [
             [key[0] for key, _ in fresh],

@@ -8,7 +8,6 @@ import struct
 from contextlib import suppress
 from weakref import WeakSet
 
-import numpy as np
 import psycopg
 from psycopg import pq
 
@@ -16,38 +15,46 @@ from metrics.store import head_block
 from metrics.store.columns import Samples
 
 NAME = b"head_insert"
-SQL = "INSERT INTO metrics_headblock (t_min, t_max, samples, data) VALUES ({}, {}, {}, {})"
-_CURSOR_SQL = SQL.format("%s", "%s", "%s", "%s")
-_PREPARED_SQL = SQL.format("$1", "$2", "$3", "$4").encode()
-_TYPES = [20, 20, 23, 17]  # int8, int8, int4, bytea
-_BINARY = [1, 1, 1, 1]
+# Only by who knows all marks of series that leave (store/fence.py).
+SQL = (
+    "INSERT INTO metrics_headblock (t_min, t_max, samples, data) SELECT {}, {}, {}, {}"
+    " WHERE NOT EXISTS (SELECT FROM metrics_seriesfence WHERE epoch > {})"
+)
+_CURSOR_SQL = SQL.format("%s::bigint", "%s::bigint", "%s::integer", "%s::bytea", "%s::bigint")
+_PREPARED_SQL = SQL.format("$1", "$2", "$3", "$4", "$5").encode()
+_TYPES = [20, 20, 23, 17, 20]  # int8, int8, int4, bytea, int8
+_BINARY = [1, 1, 1, 1, 1]
 _INT8, _INT4 = struct.Struct(">q"), struct.Struct(">i")
 _prepared: WeakSet[psycopg.Connection[tuple[object, ...]]] = WeakSet()
 
 
-def head_insert(connection: psycopg.Connection[tuple[object, ...]], samples: Samples) -> None:
-    """Write one head block; inside a transaction it is part of it, else it is one."""
-    first, last = int(np.min(samples.timestamps_ms)), int(np.max(samples.timestamps_ms))
+def head_insert(connection: psycopg.Connection[tuple[object, ...]], samples: Samples, epoch: int) -> bool:
+    """Write one head block; inside a transaction it is part of it, else it is one.
+
+    Returns whether it is written: not where series were marked as leaving since `epoch`.
+    """
+    first, last = int(samples.timestamps_ms.min()), int(samples.timestamps_ms.max())
     size, block = int(samples.values.size), head_block.encode(samples)
     if not connection.autocommit:
         # The driver begins the transaction with the first statement that it sees.
-        connection.execute(_CURSOR_SQL, [first, last, size, block])
-        return
-    values = [_INT8.pack(first), _INT8.pack(last), _INT4.pack(size), block]
+        return connection.execute(_CURSOR_SQL, [first, last, size, block, epoch]).rowcount > 0
+    values = [_INT8.pack(first), _INT8.pack(last), _INT4.pack(size), block, _INT8.pack(epoch)]
     try:
-        _run(connection, values)
+        return _run(connection, values)
     except psycopg.errors.InvalidSqlStatementName:
         _prepared.discard(connection)
-        _run(connection, values)
+        return _run(connection, values)
 
 
-def _run(connection: psycopg.Connection[tuple[object, ...]], values: list[bytes]) -> None:
+def _run(connection: psycopg.Connection[tuple[object, ...]], values: list[bytes]) -> bool:
     if connection not in _prepared:
         # Behind a pooler another of our connections may have prepared it there.
         with suppress(psycopg.errors.DuplicatePreparedStatement):
             _check(connection.pgconn.prepare(NAME, _PREPARED_SQL, _TYPES))
         _prepared.add(connection)
-    _check(connection.pgconn.exec_prepared(NAME, values, _BINARY))
+    result = connection.pgconn.exec_prepared(NAME, values, _BINARY)
+    _check(result)
+    return bool(result.command_tuples)
 
 
 def _check(result: pq.abc.PGresult) -> None:

@@ -66,6 +66,16 @@ def new_series_came(cursor: psycopg.Cursor[Any], horizon: int) -> bool:
 
 def list_blocks(
     cursor: psycopg.Cursor[Any], horizon: int, group_numbers: Sequence[int] | None, t_min_ms: int, t_max_ms: int
+def series_changed(cursor: psycopg.Cursor[Any], horizon: int) -> bool:
+    """Tell whether a series came or went since; one that went has no samples, so that only labels show it."""
+    cursor.execute(
+        "SELECT greatest((SELECT max(created_xid) FROM metrics_series)::text::bigint,"
+        " (SELECT max(gone_xid) FROM metrics_leavingseries), (SELECT max(forgotten_xid) FROM metrics_seriesfence))"
+    )
+    (latest,) = cursor.fetchone() or (None,)
+    return latest is not None and latest >= horizon
+
+
 ) -> Listing:
     """Return the head blocks and the blocks of these groups that reach into the range, both ends included.
 

@@ -21,9 +21,10 @@ from metrics.store.block_cache import BlockCache
 from metrics.store.catalogue import Catalogue
 from metrics.store.columns import Samples
 from metrics.store.deadline import ends_at_seconds, reading, waiting_for_ever
+from metrics.store.fence import FENCE
 from metrics.store.group_block import OpenBlock
 from metrics.store.head_insert import head_insert
-from metrics.store.listing import BlockKey, BlockRef, list_blocks, new_series_came
+from metrics.store.listing import BlockKey, BlockRef, list_blocks, new_series_came, series_changed
 from metrics.store.protocol import Period, SelectLimits, TooManySamples
 from metrics.store.raw import raw_cursor
 
@@ -82,6 +83,7 @@ class PostgresStore:
         self._head_cache.clear()
         self._raw_begins = float("-inf"), 0
         histogram_column.forget_histograms()
+        FENCE.forget()
 
     def append(self, samples: Samples, *, durable: bool) -> None:
         """Keep these samples; they are safe when the surrounding transaction has committed."""
@@ -92,11 +94,11 @@ class PostgresStore:
             mine = connections[DEFAULT_DB_ALIAS]
             mine.ensure_connection()
             with mine.wrap_database_errors:
-                head_insert(mine.connection, samples)
+                _insert(samples)
             return
         with transaction.atomic(), raw_cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = off")
-            head_insert(cursor.connection, samples)
+            _insert(samples)
 
     def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         """Return the matching series with samples in the range, both ends included."""
@@ -171,7 +173,7 @@ class PostgresStore:
             self._load()
             return
         with reading(self.limits.timeout_ms) as cursor:
-            if not new_series_came(cursor, self.catalogue.horizon):
+            if not series_changed(cursor, self.catalogue.horizon):
                 return
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
@@ -326,6 +328,16 @@ class PostgresStore:
                 held[key] = group_block.opened(data)
                 self._cache.put(key, held[key])
         return held
+
+
+def _insert(samples: Samples) -> None:
+    """Write a head block under ids that may be written to."""
+    while True:
+        marks = FENCE.marks
+        settled = FENCE.settled(samples, marks)
+        if not settled.values.size or head_insert(connection.connection, settled, marks.epoch):
+            return
+        FENCE.learn()
 
 
 def _columns(assembly: Assembly, labels: list[dict[str, str]]) -> SeriesColumns:

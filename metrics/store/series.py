@@ -16,6 +16,7 @@ from django.db import transaction
 from metrics.domain import NewSeries
 from metrics.models import SERIES_PER_GROUP
 from metrics.store.raw import raw_cursor
+from metrics.store.series_limit import places_take
 
 LabelSet = dict[str, str]
 Marks = dict[str, int | None]
@@ -65,8 +66,11 @@ def series_create(
     source_id: UUID | None,
     now: datetime,
     marks: Marks | None = None,
+    most: int | None = None,
 ) -> dict[bytes, int]:
     """Give ids to these series (by fingerprint), in one transaction of their own; returns all their ids.
+
+    With `most`, those beyond so many active series of the source have none.
 
     The rows of their metrics are locked in name order first, so two processes that meet the same new series
     neither dead-lock nor give it two ids. Where the last id of a metric is still that of `marks`, nobody came between.
@@ -85,9 +89,23 @@ def series_create(
         }
         given = _next_ids(cursor, metrics, {name: len(rows) for name, rows in missing.items() if rows})
         _insert(cursor, missing, metrics, given, source_id=source_id, now=now)
-    for name, numbers in given.items():
-        ids.update(zip((key for _, key in missing[name]), numbers, strict=True))
-    return ids
+        made = [(key, number) for name in given for (_, key), number in zip(missing[name], given[name], strict=True)]
+        if made and most is not None and source_id is not None:
+            kept = places_take(source_id, len(made), most=most, now=now)
+            _give_back(cursor, [number for _, number in made[kept:]])
+            made = made[:kept]
+    return {**ids, **dict(made)}
+
+
+def _give_back(cursor: psycopg.Cursor[Any], numbers: list[int]) -> None:
+    """Take series away that this transaction has just made; nobody has seen their ids."""
+    if numbers:
+        cursor.execute(
+            "WITH gone AS (DELETE FROM metrics_series WHERE id = ANY(%s) RETURNING metric_id)"
+            " UPDATE metrics_metric m SET series_count = series_count - n"
+            " FROM (SELECT metric_id, count(*) AS n FROM gone GROUP BY 1) g WHERE m.id = g.metric_id",
+            [numbers],
+        )
 
 
 def _moved(last: int | None, name: str, marks: Marks | None) -> bool:
@@ -98,8 +116,8 @@ def _lock_metrics(cursor: psycopg.Cursor[Any], names: list[str], marks: Marks) -
     new = [name for name in names if name not in marks]
     if new:
         cursor.execute(
-            "INSERT INTO metrics_metric (name, type, unit, help)"
-            " SELECT n, coalesce(d.type, 'untyped'), coalesce(d.unit, ''), coalesce(d.help, '')"
+            "INSERT INTO metrics_metric (name, type, unit, help, series_count)"
+            " SELECT n, coalesce(d.type, 'untyped'), coalesce(d.unit, ''), coalesce(d.help, ''), 0"
             " FROM unnest(%s::text[]) AS n LEFT JOIN metrics_metadataentry d ON d.family = n"
             " ORDER BY n ON CONFLICT (name) DO NOTHING",
             [new],
@@ -136,9 +154,9 @@ def _next_ids(
         del groups[: wanted[name]]
         given[name] = ids
     cursor.execute(
-        "UPDATE metrics_metric SET last_series_id = l"
-        " FROM unnest(%s::bigint[], %s::bigint[]) AS rows (i, l) WHERE id = i",
-        [[metrics[name][0] for name in given], [ids[-1] for ids in given.values()]],
+        "UPDATE metrics_metric SET last_series_id = l, series_count = series_count + n"
+        " FROM unnest(%s::bigint[], %s::bigint[], %s::int[]) AS rows (i, l, n) WHERE id = i",
+        [[metrics[name][0] for name in given], [ids[-1] for ids in given.values()], list(map(len, given.values()))],
     )
     return given
 

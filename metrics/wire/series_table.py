@@ -110,7 +110,7 @@ class SeriesTable:
     """Open-addressed hash table that readers use without a lock.
 
     An entry counts only when both halves of its key and its id are there, so a reader that races a writer at worst
-    misses it and takes the slow path. Entries are never removed; a full table starts again from nothing.
+    misses it and takes the slow path. A full table starts again from nothing.
     """
 
     def __init__(self, *, capacity: int = 1 << 12, max_series: int = 2_000_000) -> None:
@@ -133,6 +133,13 @@ class SeriesTable:
 
     def clear(self) -> None:
         """Forget everything."""
+    def discard(self, ids: Ints) -> None:
+        """Forget the keys of these ids; a key that lay behind one of them may have to be added again."""
+        with self._lock:
+            columns = self.columns
+            columns.ids[np.isin(columns.ids, ids)] = -1
+            self.recent.clear()
+
         with self._lock:
             self.columns = _columns(self._smallest)
             self.count = 0

@@ -22,6 +22,7 @@ POLL_SECONDS = 5.0
 EVERY = timedelta(seconds=60)
 BACKLOG_BLOCKS = 500
 CARE_EVERY = timedelta(hours=1)
+SWEEP_EVERY = timedelta(minutes=5)
 
 
 class Command(BaseCommand):
@@ -60,13 +61,14 @@ class Command(BaseCommand):
             now = clock.now()
             self._care(now)
             run = services.compaction_run(now=now)
+            services.series_sweep(now=now)
             queue_trim(now=now)
         self.stdout.write(f"{run.head_blocks} head blocks, {run.samples} samples -> {run.group_blocks} group blocks")
 
     def _hold(self) -> None:
         with compactor_lock() as held, ExitStack() as stack:
             senders = stack.enter_context(Senders()) if held else None
-            compacted_at = cared_at = repeated_at = None
+            compacted_at = cared_at = repeated_at = swept_at = None
             repeat = timedelta(seconds=settings.CONFIG.push_repeat_seconds)
             while senders is not None and not self.stopping.is_set():
                 now = clock.now()
@@ -81,6 +83,9 @@ class Command(BaseCommand):
                     services.compaction_run(now=now)
                     queue_trim(now=now)
                     compacted_at = now
+                if swept_at is None or now - swept_at >= SWEEP_EVERY:
+                    services.series_sweep(now=now)
+                    swept_at = now
                 self.stopping.wait(POLL_SECONDS)
 
     def _backlog(self) -> bool:
