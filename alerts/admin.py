@@ -75,8 +75,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Rule
         fields = (
-            "group", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations",
-            "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
+            "group", "position", "kind", "name", "alert_name", "description", "spec", "severity", "labels",
+            "annotations", "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
         )  # fmt: skip
         widgets: ClassVar = {
             "description": forms.Textarea(attrs={"rows": 2, "cols": 80}),
@@ -162,8 +162,8 @@ class ConfiguredAdmin(RoleAdmin):
 class RuleGroupAdmin(ConfiguredAdmin):
     """Groups of rules."""
 
-    fields = ("name", "interval_seconds", "enabled")
-    list_display = ("name", "interval_seconds", "enabled", "last_evaluated_at", "missed")
+    fields = ("name", "interval_seconds", "enabled", "limit", "query_offset_seconds", "labels")
+    list_display = ("name", "interval_seconds", "enabled", "file", "last_evaluated_at", "missed")
     list_filter = ("enabled",)
     search_fields = ("name",)
 
@@ -185,7 +185,7 @@ class RuleAdmin(ConfiguredAdmin):
     fieldsets = (
         (None, {"fields": ("name", "group", "severity", "enabled", "description")}),
         ("Condition", {"fields": ("kind", "record", "expr", "spec", "for_seconds", "keep_firing_for_seconds")}),
-        ("What the alert says", {"fields": ("labels", "annotations")}),
+        ("What the alert says", {"fields": ("alert_name", "labels", "annotations")}),
         ("Timing and order", {"classes": ("collapse",), "fields": ("window_seconds", "cooldown_seconds", "position")}),
     )
 

@@ -106,10 +106,11 @@ class RuleGroupSerializer(StrictSerializer, serializers.ModelSerializer[RuleGrou
     class Meta:
         model = RuleGroup
         fields = (
-            "id", "name", "interval_seconds", "enabled", "last_evaluated_at", "evaluation_seconds", "missed",
+            "id", "name", "interval_seconds", "limit", "query_offset_seconds", "labels", "enabled", "file",
+            "last_evaluated_at", "evaluation_seconds", "missed",
             "created_at",
         )  # fmt: skip
-        read_only_fields = ("id", "last_evaluated_at", "evaluation_seconds", "missed", "created_at")
+        read_only_fields = ("id", "file", "last_evaluated_at", "evaluation_seconds", "missed", "created_at")
 
 
 class RuleSerializer(_Configured):
@@ -118,8 +119,9 @@ class RuleSerializer(_Configured):
     class Meta:
         model = Rule
         fields = (
-            "id", "group", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations",
-            "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled", "health",
+            "id", "group", "position", "kind", "name", "alert_name", "description", "spec", "severity", "labels",
+            "annotations", "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
+            "health",
             "last_evaluated_at", "last_error", "evaluation_seconds", "version", "created_at", "updated_at",
             "expected_version",
         )  # fmt: skip

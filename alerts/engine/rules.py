@@ -21,6 +21,7 @@ class Standing:
     active_at: float | None = None
     fired_at: float | None = None
     last_true_at: float | None = None
+    kept_since: float | None = None  # Since when the condition is no longer seen and it is kept firing.
 
     @property
     def fires(self) -> bool:
@@ -42,8 +43,9 @@ def seen_false(before: Standing, now: float, timers: Timers) -> Standing:
     """Return the standing after the condition was seen not to hold."""
     if before.fired_at is None or before.last_true_at is None:
         return Standing()
-    if now - before.last_true_at < timers.keep_firing_for_seconds:
-        return replace(before, state=RuleStateName.KEEP_FIRING)
+    kept_since = now if before.kept_since is None else before.kept_since
+    if now - kept_since < timers.keep_firing_for_seconds:
+        return replace(before, state=RuleStateName.KEEP_FIRING, kept_since=kept_since)
     return Standing()
 
 

@@ -9,7 +9,7 @@ SYNONYMS: Mapping[str, Severity] = {
     **dict.fromkeys(("page", "fatal", "emergency", "p1"), Severity.CRITICAL),
     **dict.fromkeys(("error", "major", "p2"), Severity.HIGH),
     **dict.fromkeys(("warning", "warn", "moderate", "p3"), Severity.MEDIUM),
-    **dict.fromkeys(("info", "informational", "notice", "minor", "p4", "p5"), Severity.LOW),
+    **dict.fromkeys(("info", "informational", "notice", "minor", "none", "p4", "p5"), Severity.LOW),
 }
 # The enumeration is written from the worst down.
 RANKS: Mapping[str, int] = {severity.value: place for place, severity in enumerate(Severity)}

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from aivillage_console.lib import clock
 from alerts import selectors
 from alerts.engine.states import RuleStateName
 from alerts.engine.threshold import BadThreshold
@@ -16,13 +17,20 @@ HEALTH = {RuleHealth.OK: "ok", RuleHealth.UNKNOWN: "err", RuleHealth.NEVER: "unk
 
 
 def _kept_since(state: RuleState) -> datetime | None:
-    return state.last_true_at if state.state == RuleStateName.KEEP_FIRING else None
+    return state.kept_since_at if state.state == RuleStateName.KEEP_FIRING else None
+
+
+def _plain_labels(rule: Rule) -> dict[str, str]:
+    """Return the labels that are the same for every alert of a rule."""
+    return {name: text for name, text in rule.all_labels.items() if "{{" not in text}
 
 
 def _alert(rule: Rule, state: RuleState) -> RuleAlert:
     return RuleAlert(
-        labels={"alertname": rule.name, "severity": rule.severity, **rule.labels, **state.labels},
-        annotations=annotations_of(rule, state.labels, state.last_value, rule.severity),
+        labels={"alertname": rule.alertname, "severity": rule.severity, **_plain_labels(rule), **state.labels},
+        annotations=annotations_of(
+            rule, state.labels, state.last_value, rule.severity, state.last_evaluated_at or clock.now()
+        ),
         state="pending" if state.fired_at is None else "firing",
         active_at=state.active_at,
         value=state.last_value or 0.0,
@@ -43,7 +51,7 @@ def _recording(rule: Rule) -> RuleShown:
     return RuleShown(
         name=str(rule.spec.get("record", "")),
         query=_query(rule),
-        labels=rule.labels,
+        labels=rule.all_labels,
         health=HEALTH.get(RuleHealth(rule.health), "unknown"),
         last_error=rule.last_error,
         last_evaluated_at=rule.last_evaluated_at,
@@ -56,9 +64,9 @@ def _rule(rule: Rule) -> RuleShown:
     if rule.kind == RuleKind.RECORDING:
         return _recording(rule)
     return RuleShown(
-        name=rule.name,
+        name=rule.alertname,
         query=_query(rule),
-        labels={"severity": rule.severity, **rule.labels},
+        labels={"severity": rule.severity, **rule.all_labels},
         annotations=rule.annotations,
         alerts=[_alert(rule, state) for state in rule.states.all()],
         health=HEALTH.get(RuleHealth(rule.health), "unknown"),
@@ -75,7 +83,7 @@ def groups_shown(viewer: object) -> list[RuleGroupShown]:
     return [
         RuleGroupShown(
             name=group.name,
-            file=FILE,
+            file=group.file or FILE,
             interval_seconds=group.interval_seconds,
             last_evaluated_at=group.last_evaluated_at,
             evaluation_seconds=group.evaluation_seconds,

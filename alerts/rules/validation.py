@@ -7,12 +7,13 @@ from typing import Any
 
 from django.conf import settings
 
-from aivillage_console.lib import templating
 from alerts.engine.severity import SYNONYMS
+from alerts.engine.templates.prometheus import problem_of
 from alerts.engine.threshold import BadThreshold
 from alerts.rules.kinds import ASKED_KINDS
 from alerts.rules.limits import MOST_SERIES
 from alerts.rules.queries import compiled_spec
+from alerts.rules.texts import OWN_VARIABLES
 from metrics.domain import MAX_NAME_BYTES
 from metrics.promql.parsing import parse
 from metrics.promql.types import QueryError
@@ -33,7 +34,8 @@ def rule_problems(fields: Mapping[str, Any]) -> dict[str, str]:
     found = _map_problems("labels", fields.get("labels", {})) | _map_problems(
         "annotations", fields.get("annotations", {})
     )
-    found |= _template_problems(fields.get("annotations", {})) if "annotations" not in found else {}
+    for name in {"annotations", "labels"} - found.keys():
+        found |= _template_problems(name, fields.get(name, {}))
     if str(fields.get("severity", "medium")).lower() not in SYNONYMS:
         found["severity"] = "Use critical, high, medium or low."
     if not str(fields.get("name", "x")).strip():
@@ -109,13 +111,18 @@ def _query_problems(query: str) -> dict[str, str]:
     return {}
 
 
-def _template_problems(annotations: Mapping[str, str]) -> dict[str, str]:
-    for name, text in annotations.items():
-        try:
-            templating.validate(text)
-        except templating.BadTemplate as error:
-            return {"annotations": f"{name}: {error}"}
+def _template_problems(field: str, texts: Mapping[str, str]) -> dict[str, str]:
+    for name, text in texts.items():
+        problem = problem_of(text, OWN_VARIABLES)
+        if problem:
+            return {field: f"{name}: line {problem}"}
     return {}
+
+
+def group_problems(labels: object) -> dict[str, str]:
+    """Return what is wrong with the labels of a rule group."""
+    found = _map_problems("labels", labels)
+    return found or (_template_problems("labels", labels) if isinstance(labels, Mapping) else {})
 
 
 def _is_number(value: object) -> bool:

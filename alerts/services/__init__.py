@@ -24,6 +24,7 @@ from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
 from alerts.services.messages import Message, hints_of, inbound_due, message_keep, reading_of
 from alerts.services.reconcile import reconcile_due, reconcile_in_background
 from alerts.services.retention import retain
+from alerts.services.rule_files import rule_files_export, rule_files_import
 from alerts.services.sync import sync_due
 from alerts.services.unquieting import BadSilence, NoSilence, Wanted, silence_expire, silence_save, unquiet_due
 
@@ -67,6 +68,8 @@ __all__ = [
     "reconcile_in_background",
     "resolve_timed_out",
     "retain",
+    "rule_files_export",
+    "rule_files_import",
     "silence_expire",
     "silence_save",
     "sync_due",

@@ -16,6 +16,7 @@ from alerts.models import Rule
 from alerts.rules import asking
 from alerts.rules.kinds import ASKED_KINDS, AskedKind, Case
 from alerts.rules.queries import compiled
+from alerts.rules.texts import labels_of, surroundings
 from metrics.promql.questions import selector_texts
 
 NO_DATA = "its data stopped coming"
@@ -35,6 +36,7 @@ class Held:
     severity: str
     annotations: Mapping[str, str] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)  # What the row itself says, for the evidence.
+    found: Mapping[str, str] = field(default_factory=dict)  # The labels the query answered with.
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,30 @@ class Measured:
     def __init__(self, rule: Rule, at: datetime) -> None:
         """Ask for the label sets."""
         self._rule, self._at, self._query = rule, at, compiled(rule)
-        self._at_ms = round(at.timestamp() * 1000)
+        self._at_ms = round((at.timestamp() - rule.group.query_offset_seconds) * 1000)
+        self._around = surroundings(at)
         self._window_seconds = max(rule.window_seconds, rule.for_seconds * 2, 600)
         self._columns: dict[frozenset[tuple[str, str]], dict[str, list[float]]] | None = None
         self.threshold = self._query.threshold if self._query.operator else None
         self.held = [self._held(row) for row in asking.instant(self._query.query, self._at_ms)]
+        self._refuse_bad_sets()
+
+    def _refuse_bad_sets(self) -> None:
+        """Fail the rule where it makes one alert of several rows, or more alerts than its group may have."""
+        if len({held.fingerprint for held in self.held}) < len(self.held):
+            raise ValueError("several results have the same labels once the rule's own are on them")
+        limit = self._rule.group.limit
+        if 0 < limit < len(self.held):
+            raise ValueError(f"exceeded limit of {limit} with {len(self.held)} alerts")
 
     def _held(self, row: asking.Row) -> Held:
         # Severity is a label here: two rules of one name and different severity are different alerts.
-        labels = {**row.labels, **self._rule.labels, "severity": self._rule.severity}
+        own = labels_of(self._rule, row.labels, row.value, self._around)
+        labels = {name: text for name, text in {**row.labels, **own}.items() if text and name != "alertname"}
+        labels["severity"] = self._rule.severity
         return Held(
-            fingerprint=fingerprint(self._rule.name, labels), labels=labels, value=row.value,
-            severity=self._rule.severity, told=row.labels,
+            fingerprint=fingerprint(self._rule.alertname, labels), labels=labels, value=row.value,
+            severity=self._rule.severity, told=row.labels, found=row.labels,
         )  # fmt: skip
 
     def evidence(self, held: Held) -> dict[str, object]:
@@ -134,10 +148,12 @@ class Told:
 
     def _held(self, case: Case) -> Held:
         # The severity may worsen, so it is no part of what tells alerts apart.
-        labels = {name: str(text) for name, text in {**case.labels, **self._rule.labels}.items() if name != "severity"}
+        labels = {
+            name: str(text) for name, text in {**case.labels, **self._rule.all_labels}.items() if name != "severity"
+        }
         severity = severity_from(case.severity, Severity(self._rule.severity))
         return Held(
-            fingerprint=fingerprint(self._rule.name, labels), labels=labels, value=case.value,
+            fingerprint=fingerprint(self._rule.alertname, labels), labels=labels, value=case.value,
             severity=severity.value, told=case.evidence,
             annotations={name: str(text)[:LONGEST_TEXT] for name, text in case.annotations.items()},
         )  # fmt: skip

@@ -44,7 +44,7 @@ def backfill_order(
         raise Invalid(problems)
     first, steps = _times(start_at, end_at, step)
     row = RecordingBackfill.objects.create(
-        rule=rule, spec=rule.spec, labels=rule.labels, start_at=clock.at_seconds(first), step_seconds=step,
+        rule=rule, spec=rule.spec, labels=rule.all_labels, start_at=clock.at_seconds(first), step_seconds=step,
         steps=steps, created_by=actor.label, created_at=now, due_at=now,
     )  # fmt: skip
     facts = {"start_at": row.start_at.isoformat(), "end_at": row.end_at.isoformat(), "step_seconds": step}

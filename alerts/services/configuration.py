@@ -15,13 +15,13 @@ from aivillage_console.lib import live
 from alerts.channels import CHANNELS
 from alerts.engine.issues import allowed_problem
 from alerts.models import Channel, InboundHook, Integration, Policy, PolicyStep, Rule, RuleGroup
-from alerts.rules.validation import rule_problems
+from alerts.rules.validation import group_problems, rule_problems
 from alerts.services.record import recording_end, recording_rules_of
 
 OWN_FIELDS = {
-    RuleGroup: ("name", "interval_seconds", "enabled"),
+    RuleGroup: ("name", "interval_seconds", "enabled", "limit", "query_offset_seconds", "labels", "file"),
     Rule: (
-        "group_id", "position", "kind", "name", "description", "spec", "severity", "labels", "annotations",
+        "group_id", "position", "kind", "name", "alert_name", "description", "spec", "severity", "labels", "annotations",
         "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
     ),
     Channel: ("name", "type", "config", "filters", "enabled", "is_fallback", "rate_per_minute"),
@@ -107,7 +107,7 @@ def group_save(group: RuleGroup, *, actor: Actor, now: datetime) -> RuleGroup:
     stored = stored_of(group, None)
     if stored is None:
         group.due_at = now
-    checked(group, {})
+    checked(group, group_problems(group.labels))
     saved(group, stored, actor=actor, now=now)
     return group
 

@@ -38,7 +38,7 @@ class Tick:
         """Return what was seen of one label set."""
         shown = self.answer.evidence(held) if show and held is not None else {}
         return observed(
-            self.rule, state, seen, held, evidence=shown, reason=reason, threshold=self.answer.threshold
+            self.rule, state, seen, held, at=self.at, evidence=shown, reason=reason, threshold=self.answer.threshold
         )  # fmt: skip
 
 
@@ -48,15 +48,18 @@ def observed(
     seen: Seen,
     held: Held | None = None,
     *,
+    at: datetime,
     evidence: Mapping[str, object] | None = None,
     reason: str = "",
     threshold: float | None = None,
 ) -> Observation:
     """Return an observation of a label set; what the row says comes before what its rule says."""
     severity = held.severity if held else rule.severity
-    annotations = annotations_of(rule, state.labels, state.last_value, severity)
+    # Templates see the labels as the query found them; what the rule adds is there where the query has nothing.
+    labels = {**state.labels, **(held.found if held else {})}
+    annotations = annotations_of(rule, labels, state.last_value, severity, at)
     return Observation(
-        name=rule.name, labels=state.labels, seen=seen, severity=severity, value=state.last_value,
+        name=rule.alertname, labels=state.labels, seen=seen, severity=severity, value=state.last_value,
         annotations={**annotations, **(held.annotations if held else {})}, threshold=threshold,
         evidence=evidence or {}, rule_id=rule.pk, cooldown_seconds=rule.cooldown_seconds, reason=reason,
     )  # fmt: skip
@@ -97,7 +100,10 @@ def _in_batches(decisions: Sequence[Callable[[], object]]) -> None:
 def _standing(state: RuleState) -> engine.Standing:
     return engine.Standing(
         RuleStateName(state.state or "inactive"),
-        *(at.timestamp() if at else None for at in (state.active_at, state.fired_at, state.last_true_at)),
+        *(
+            at.timestamp() if at else None
+            for at in (state.active_at, state.fired_at, state.last_true_at, state.kept_since_at)
+        ),
     )
 
 
@@ -111,9 +117,10 @@ def _keep(state: RuleState, after: engine.Standing, at: datetime) -> None:
             state.delete()
         return
     moments = [
-        clock.at_seconds(t) if t is not None else None for t in (after.active_at, after.fired_at, after.last_true_at)
+        clock.at_seconds(t) if t is not None else None
+        for t in (after.active_at, after.fired_at, after.last_true_at, after.kept_since)
     ]
-    state.active_at, state.fired_at, state.last_true_at = moments
+    state.active_at, state.fired_at, state.last_true_at, state.kept_since_at = moments
     state.state, state.last_evaluated_at = after.state.value, at
     state.save()
 
@@ -153,16 +160,16 @@ def lose(rule: Rule, state: RuleState, at: datetime, reason: str, *, threshold: 
     silent_seconds = at.timestamp() - (before.last_true_at or at.timestamp())
     if silent_seconds >= settings.CONFIG.unknown_expires_seconds:
         _keep(state, engine.Standing(), at)
-        observe(observed(rule, state, Seen.CLEAR, reason="expired", threshold=threshold), now=at)
+        observe(observed(rule, state, Seen.CLEAR, at=at, reason="expired", threshold=threshold), now=at)
         return
     _keep(state, engine.not_seen(before), at)
     if before.fires:
-        observe(observed(rule, state, Seen.UNKNOWN, reason=reason, threshold=threshold), now=at)
+        observe(observed(rule, state, Seen.UNKNOWN, at=at, reason=reason, threshold=threshold), now=at)
 
 
 def retire(rule: Rule, at: datetime) -> None:
     """End what a rule has open once it is switched off."""
     for state in rule.states.all():
         with transaction.atomic():
-            observe(observed(rule, state, Seen.CLEAR, reason="its rule was switched off"), now=at)
+            observe(observed(rule, state, Seen.CLEAR, at=at, reason="its rule was switched off"), now=at)
             state.delete()

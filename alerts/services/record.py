@@ -1,7 +1,7 @@
 """Evaluates recording rules: what an expression answers becomes series of its own, in one transaction a tick."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models, transaction
@@ -32,8 +32,11 @@ def record(rule: Rule, at: datetime) -> str:
     Series it had the last time and has no more get stale markers. Raises what the query raises; then nothing is
     written and no series has ended.
     """
+    at -= timedelta(seconds=rule.group.query_offset_seconds)
     grid = loaded("alerts.rules.recording.Grid")(at_ms(at), at_ms(at), 0)
-    batch = loaded("alerts.rules.recording.computed")(rule.spec, rule.labels, grid)
+    limits = [limit for limit in (rule.spec.get("limit"), rule.group.limit) if limit]
+    spec = {**rule.spec, "limit": min(limits)} if limits else rule.spec
+    batch = loaded("alerts.rules.recording.computed")(spec, rule.all_labels, grid)
     with transaction.atomic():
         kept, _ = RecordedSeries.objects.select_for_update().get_or_create(rule=rule, defaults={"at": at})
         appended = _append(batch, before=bytes(kept.series), at=at)

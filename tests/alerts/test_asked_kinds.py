@@ -55,9 +55,10 @@ def test_a_case_keeps_firing_for_as_long_as_its_rule_says(start: datetime, event
     events.put(attack())
     tick(start, 5)
     events.put()
-    tick(start, 10, 20)
+    # Gone at 10 s: kept for 20 s from then.
+    tick(start, 10, 20, 25)
     assert Alert.objects.get().state == "firing"
-    tick(start, 25)
+    tick(start, 30)
     assert Alert.objects.get().state == "resolved"
 
 

@@ -92,7 +92,11 @@ def test_a_rule_waits_then_fires_then_keeps_firing_then_ends() -> None:
     again = rules.seen_true(firing, 90, timers)
     kept = rules.seen_false(again, 100, timers)
     assert kept.state is RuleStateName.KEEP_FIRING
-    assert rules.seen_false(kept, 120, timers) == Standing()
+    assert kept.kept_since == 100
+    assert rules.seen_false(kept, 129, timers) == kept
+    assert rules.seen_true(kept, 129, timers).kept_since is None
+    # It ends so long after it was first missed, as in Prometheus, not after it was last seen.
+    assert rules.seen_false(kept, 130, timers) == Standing()
     assert rules.seen_false(pending, 30, timers) == Standing()
 
 

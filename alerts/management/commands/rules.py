@@ -1,6 +1,7 @@
 """`manage.py rules`: checks, tests, imports and exports Prometheus' rule files."""
 
 import argparse
+from collections.abc import Callable
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,20 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from aivillage_console.accounts.services import Actor
+from aivillage_console.lib import clock
+from aivillage_console.lib.durations import BadDuration, parse_ms
+from alerts import services
 from alerts.engine.prometheus.linting import duplicates_of, shown_duplicates
 from alerts.engine.prometheus.rule_files import RuleFile, read_rule_file
 from alerts.engine.prometheus.unit_tests.choosing import BadPattern, chosen_of
 from alerts.engine.prometheus.unit_tests.files import TestFile, read_test_file
 from alerts.engine.prometheus.unit_tests.running import Outcome, Rules, run_tests
+from alerts.services.rule_files import Action, Named
 
 LINT_FAILED = 3
+SIGNS = {"create": "+", "change": "~", "delete": "-"}
+COUNTED: dict[Action, str] = {"create": "created", "change": "changed", "delete": "deleted", "keep": "unchanged"}
 # What the test tool of Prometheus calls the syntax that is experimental.
 EXPERIMENTS = frozenset({
     "promql-experimental-functions", "promql-duration-expr", "promql-extended-range-selectors",
@@ -35,17 +43,24 @@ class Command(BaseCommand):
         test.add_argument("--run", action="append", default=[], help="Only tests whose name matches this pattern.")
         check = words.add_parser("check", help="Say what is wrong with rule files.")
         check.add_argument("--lint-fatal", action="store_true", help="Exit with 3 where rules are there twice.")
-        for word in (test, check):
+        taken = words.add_parser("import", help="Make groups and rules of files, or bring them up to date.")
+        taken.add_argument("--dry-run", action="store_true", help="Only say what would change.")
+        taken.add_argument("--interval", default="1m", help="For groups that say none.")
+        given = words.add_parser("export", help="Write the console's rules as rule files.")
+        given.add_argument(
+            "--directory", type=Path, help="Write a file for each that was imported, instead of printing."
+        )
+        for word in (test, check, taken):
             word.add_argument("files", nargs="+", metavar="FILE")
             word.add_argument("--ignore-unknown-fields", action="store_true", help="Read over fields nobody knows.")
             word.add_argument("--enable-feature", action="append", default=[], help="Allow experimental PromQL.")
 
     def handle(self, *_args: Any, word: str, **options: Any) -> None:
         """Do what the word says."""
-        if word == "test":
-            self.test_files(**options)
-        else:
-            self.check_files(**options)
+        works: dict[str, Callable[..., None]] = {
+            "test": self.test_files, "check": self.check_files, "import": self.import_files, "export": self.export_files
+        }  # fmt: skip
+        works[word](**options)
 
     # Checking.
 
@@ -116,6 +131,43 @@ class Command(BaseCommand):
                 groups += file.groups
                 errors += [f"{path}: {mistake}" for mistake in file.mistakes]
         return Rules(groups, errors)
+
+    # In and out.
+
+    def import_files(self, files: list[str], *, dry_run: bool, interval: str, **options: Any) -> None:
+        """Take files in, and say what came of it."""
+        named = [Named(Path(name).name, _rule_file(name, **options)) for name in files]
+        try:
+            interval_seconds = parse_ms(interval) // 1000
+        except BadDuration as problem:
+            raise CommandError(f"--interval: {problem}") from problem
+        if len({one.name for one in named}) < len(named):
+            raise CommandError("two files have the same name, by which the console tells them apart")
+        plan = services.rule_files_import(
+            named, actor=Actor.system("rules import"), now=clock.now(), interval_seconds=interval_seconds,
+            dry_run=dry_run,
+        )  # fmt: skip
+        if plan.mistakes:
+            raise CommandError("nothing was imported:\n" + "\n".join(plan.mistakes))
+        for change in plan.changes:
+            if change.action != "keep":
+                fields = f": {', '.join(change.fields)}" if change.action == "change" else ""
+                self.stdout.write(f"{SIGNS[change.action]} {change.what} {change.name}{fields}")
+        counts = ", ".join(f"{plan.count(action)} {said}" for action, said in COUNTED.items())
+        self.stdout.write(f"rules: {counts}{' (dry run: nothing was stored)' if dry_run else ''}")
+
+    def export_files(self, *, directory: Path | None, **_options: Any) -> None:
+        """Write rule files."""
+        files, left = services.rule_files_export(apart=directory is not None)
+        for line in left:
+            self.stderr.write(f"WARNING: {line}")
+        for name, text in files.items():
+            if directory is None:
+                self.stdout.write(text)
+            else:
+                path = directory / (name if Path(name).suffix in (".yml", ".yaml") else f"{name}.yml")
+                path.write_text(text)
+                self.stdout.write(f"{path}: written")
 
 
 def _experimental(*, enable_feature: list[str], **_options: Any) -> bool:
