@@ -302,6 +302,11 @@ _HTTP = ("an http or https URL with a host", lambda v: urlsplit(v).scheme in ("h
 _SHARE = ("a number from 0 to 1", lambda v: 0 <= v <= 1)
 _PORT = ("a port from 1 to 65535", lambda v: 1 <= v <= 65535)
 _POSITIVE = ("a whole number above 0", lambda v: v > 0)
+# As metrics.wire.otlp.naming.Strategy has them, which no settings may import.
+_TRANSLATIONS = (
+    "UnderscoreEscapingWithSuffixes", "UnderscoreEscapingWithoutSuffixes",
+    "NoUTF8EscapingWithSuffixes", "NoTranslation",
+)  # fmt: skip
 RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "public_url": _HTTP,
     "sockets_url": ("a ws or wss URL with a host", lambda v: urlsplit(v).scheme in ("ws", "wss")),
@@ -320,6 +325,7 @@ RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
         lambda classes: all(_is_retention_class(one) for one in classes),
     ),
     "metrics_store_url": ("empty, or an http or https URL with a host", lambda v: not v or _HTTP[1](v)),
+    "otlp_translation": (f"one of {', '.join(_TRANSLATIONS)}", lambda v: v in _TRANSLATIONS),
     "remote_write_keep_seconds": _POSITIVE,
     "remote_write_keep_bytes": _POSITIVE,
     "brute_force_threshold": _POSITIVE,

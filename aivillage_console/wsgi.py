@@ -17,6 +17,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve, reverse
+from django.utils.module_loading import import_string
 
 from aivillage_console.embedded import end_with_parent
 
@@ -53,13 +54,20 @@ class DoorHandler:
     What the signals do that a door needs is done here: a connection that broke or is too old is closed.
     """
 
-    def __init__(self, door: Callable[[HttpRequest], HttpResponse]) -> None:
-        """Answer with this view; what it raises becomes the answer that it becomes elsewhere."""
+    def __init__(
+        self, door: Callable[[HttpRequest], HttpResponse], *, shortcut: Callable[[dict[str, Any]], bool]
+    ) -> None:
+        """Answer with this view, and 204 to what the shortcut has taken; what the view raises becomes an answer."""
         self._answer = convert_exception_to_response(door)
+        self._shortcut = shortcut
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
         connection = connections[DEFAULT_DB_ALIAS]
+        connection.close_if_unusable_or_obsolete()
+        if self._shortcut(environ):
+            start_response("204 No Content", [])
+            return [b""]
         connection.close_if_unusable_or_obsolete()
         try:
             response = cast(HttpResponse, self._answer(WSGIRequest(environ)))
@@ -69,11 +77,17 @@ class DoorHandler:
         return [response.content]
 
 
+def _shortcut() -> Callable[[dict[str, Any]], bool]:
+    # Its models cannot be imported before Django is set up.
+    taken: Callable[[dict[str, Any]], bool] = import_string("metrics.ingest.shortcut.taken")
+    return taken
+
+
 def build() -> Any:
     """Return the WSGI callable that switches between the two handlers."""
     pages = get_wsgi_application()
     ingest = IngestHandler()
-    doors = {reverse(REMOTE_WRITE): DoorHandler(resolve(reverse(REMOTE_WRITE)).func)}
+    doors = {reverse(REMOTE_WRITE): DoorHandler(resolve(reverse(REMOTE_WRITE)).func, shortcut=_shortcut())}
 
     def switch(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"]

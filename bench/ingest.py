@@ -2,7 +2,8 @@
 
 The sender runs on the same processors as what it measures, so samples a second of wall time are a lower bound. Samples
 a second and core divide by the processor time of the console's whole tree of processes, from the supervisor to
-PostgreSQL (for a peer: of its process), until what came is packed, and leave the sender out. Requests are built before
+PostgreSQL (for a peer: of its process), until what came is packed, and leave the sender out. Background work of the
+console counts while samples come in; while it only waits for its minute to pack them, its idle load is taken off. Requests are built before
 the clock starts. Peers start on empty files and are sent the same bytes, and get the same seconds to settle. Durability
 is the console's default: each answer waits for the disk; neither peer waits for it.
 """
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,6 +29,12 @@ from bench.remote_write import Labels, Target, bodies, send
 
 CONNECTIONS = 2
 STEP_MS = 15_000
+SHAPE_STEPS = 960
+# By whether the run is a quick one.
+IDLE_SECONDS = {True: 8.0, False: 30.0}
+# What holds samples once, and what holds them again or something of them.
+COUNTED = ("metrics_headblock", "metrics_recentblock", "metrics_groupblock")
+BESIDE = ("metrics_rollupblock", "metrics_exemplar", "metrics_unsentblock", "metrics_series", "metrics_metric")
 SIZES = (500, 2_000, 10_000)
 SETTLE_SECONDS = 120.0
 PEER_SETTLE_SECONDS = 6.0
@@ -52,6 +61,8 @@ class Product:
     headers: dict[str, str] = field(default_factory=dict)
     # Waits until the product has put away what it took.
     settle: Callable[[], None] = lambda: time.sleep(PEER_SETTLE_SECONDS)
+    # What it uses of a core when nothing comes in.
+    idle_share: float = 0.0
 
     def ask(self, client: httpx.Client, path: str, **parameters: object) -> httpx.Response:
         """Send a query; raises where it is refused."""
@@ -111,13 +122,24 @@ def packed(address: str) -> None:
             time.sleep(0.5)
 
 
+def idle_share(product: Product, seconds: float) -> float:
+    """Return what the product uses of a core while nothing comes in."""
+    before = product.cpu_seconds()
+    time.sleep(seconds)
+    return (product.cpu_seconds() - before) / seconds
+
+
 def throughput(product: Product, requests: list[bytes], samples: int) -> tuple[float, float]:
-    """Return million samples a second, and a second of processor time."""
+    """Return million samples a second, and a second of processor time.
+
+    While it settles, the idle load is taken off: the console packs once a minute, and idles till then.
+    """
     before, begun = product.cpu_seconds(), time.perf_counter()
     send(product.target, requests, connections=CONNECTIONS)
     wall = time.perf_counter() - begun
+    waited = time.perf_counter()
     product.settle()
-    used = product.cpu_seconds() - before
+    used = product.cpu_seconds() - before - product.idle_share * (time.perf_counter() - waited)
     return samples / wall / 1e6, samples / max(used, 0.01) / 1e6
 
 
@@ -130,6 +152,7 @@ def grid(steps: int) -> list[int]:
 def measure(product: Product, *, quick: bool) -> dict[str, float]:
     """Return all figures that are comparable between products."""
     figures: dict[str, float] = {}
+    product.idle_share = idle_share(product, IDLE_SECONDS[quick])
     # Oldest first and both metrics together: Prometheus takes nothing much older than the newest it has.
     asked = [*named("asked_1", 1_000), *named("asked_0", 100)]
     every = 8 if quick else 1
@@ -142,7 +165,7 @@ def measure(product: Product, *, quick: bool) -> dict[str, float]:
     figures["first touch of a series (1/s)"] = rate * 1e6
     for series in (10_000,) if quick else (10_000, 100_000):
         for size in SIZES:
-            figures |= pushed(product, series, size, steps=(200_000 if quick else 2_000_000) // series)
+            figures |= pushed(product, series, size, steps=(500_000 if quick else 2_000_000) // series)
     for number, (series, hours) in enumerate(((100, 1), (1_000, 6))):
         label = f"sum by (rate) over HTTP, {series:,} series, {hours} h at 60 s (ms)"
         figures[label] = latency_ms(product, f"asked_{number}", loaded_at, hours, repeats=5 if quick else 15)
@@ -152,7 +175,7 @@ def measure(product: Product, *, quick: bool) -> dict[str, float]:
 def pushed(product: Product, series: int, size: int, *, steps: int) -> dict[str, float]:
     """Return what is taken of so many series in requests of this size, after two steps that make them known."""
     # An even number of requests a step, so that a series stays on its connection and in order.
-    series = max(series, 2 * size)
+    series = -(-series // (2 * size)) * 2 * size
     sent = named(f"pushed_{series}_{size}_total", series)
     times, columns = grid(steps + 2), counters(series, steps + 2)
     send(product.target, bodies(sent, columns[:, :2], times[:2], size), connections=1)
@@ -193,44 +216,75 @@ def shapes(series: int, steps: int) -> dict[str, Floats]:
     }
 
 
-def disk(report: Report, console: Console, target: Target) -> None:
-    """Print bytes a sample after compaction."""
-    steps = 960
-    made = shapes(200, steps)
-    for number, columns in enumerate(made.values()):
-        send(target, bodies(named(f"shape_{number}", 200), columns, grid(steps), 200), connections=1)
+def shapes_sent(target: Target) -> None:
+    """Send the series whose size on disk is told."""
+    for number, columns in enumerate(shapes(200, SHAPE_STEPS).values()):
+        send(target, bodies(named(f"shape_{number}", 200), columns, grid(SHAPE_STEPS), 200), connections=1)
+
+
+def disk(report: Report, console: Console, target: Target, peers_bytes: dict[str, int]) -> None:
+    """Print bytes a sample after compaction: of the blocks of each shape, and of every table that holds samples."""
+    shapes_sent(target)
     address = roles.environment(console)["DATABASE_URL"]
     packed(address)
     with psycopg.connect(address, autocommit=True) as connection:
-        for number, label in enumerate(made):
+        for number, label in enumerate(shapes(1, 1)):
             row = connection.execute(
-                "SELECT sum(octet_length(data)), sum(b.samples), count(*) FROM metrics_groupblock b"
+                "SELECT sum(octet_length(data)), sum(b.samples), count(*) FROM"
+                " (SELECT metric_id, samples, data FROM metrics_groupblock"
+                " UNION ALL SELECT metric_id, samples, data FROM metrics_recentblock) b"
                 " JOIN metrics_metric m ON m.id = b.metric_id WHERE m.name = %s",
                 [f"shape_{number}"],
             ).fetchone()
             if row and row[1]:
                 report.figure(
-                    f"on disk after compaction, {label}", float(row[0] / row[1]), f"B/sample ({row[2]} blocks)"
+                    f"blocks after compaction, {label}", float(row[0] / row[1]), f"B/sample ({row[2]} blocks)"
                 )
-        row = connection.execute(
-            "SELECT sum(pg_total_relation_size(inhrelid)), (SELECT sum(octet_length(data)) FROM metrics_groupblock)"
-            " FROM pg_inherits WHERE inhparent = 'metrics_groupblock'::regclass"
-        ).fetchone()
-        if row and row[1]:
-            report.figure("tables and indexes around the blocks", float(row[0] / row[1] * 100 - 100), "% more")
+        samples, used = _held(connection)
+    report.note(f"disk of {samples:,} samples: {used}")
+    report.figure(
+        "on disk, all tables with samples and their indexes (B/sample)", sum(used.values()) / samples,
+        peers={name: held / samples for name, held in peers_bytes.items()},
+    )  # fmt: skip
 
 
-def of_peers(report: Report) -> dict[str, dict[str, float]]:
-    """Measure what is installed."""
+def _held(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, dict[str, int]]:
+    """Return the samples that are stored, and the bytes of each table (with its partitions) that holds any."""
+    counted = " UNION ALL ".join(f"SELECT samples FROM {table}" for table in COUNTED)  # noqa: S608 - our own names
+    row = connection.execute(f"SELECT sum(samples)::bigint FROM ({counted}) AS blocks").fetchone()  # noqa: S608
+    used = {
+        table: int(found[0])
+        for table in (*COUNTED, *BESIDE)
+        if (
+            found := connection.execute(
+                "SELECT coalesce(sum(pg_total_relation_size(relid)), 0) FROM pg_partition_tree(%s::regclass)", [table]
+            ).fetchone()
+        )
+    }
+    return (int(row[0]) if row else 0), used
+
+
+def directory_bytes(path: Path) -> int:
+    """Return what the files below a directory take up."""
+    return sum(file.stat().st_blocks * 512 for file in path.rglob("*") if file.is_file())
+
+
+def of_peers(report: Report) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    """Measure what is installed; returns figures, and the bytes of each data directory in the end."""
     found: dict[str, dict[str, float]] = {}
+    held: dict[str, int] = {}
     for name in peers.installed():
         with peers.running(name) as peer:
             parameters = {"nocache": "1"} if peer.nocache else {}
             product = Product(name, Target(peer.port), peer.cpu_seconds, parameters)
-            found[f"{name} {peers.version(name)}"] = measure(product, quick=report.quick)
+            title = f"{name} {peers.version(name)}"
+            found[title] = measure(product, quick=report.quick)
+            shapes_sent(product.target)
+            product.settle()
+            held[title] = directory_bytes(peer.data)
     if not found:
         report.note("neither prometheus nor victoria-metrics is installed: no peers")
-    return found
+    return found, held
 
 
 def main() -> None:
@@ -243,7 +297,7 @@ def main() -> None:
     report.note(
         f"queries read samples {120 if report.quick else 15} s apart; the median of warm runs, caches of answers off"
     )
-    others = of_peers(report)
+    others, held = of_peers(report)
     with running_console(LIMITS) as console:
         made = roles.furnish(roles.environment(console), {"scopes": ["ingest:metrics", "backfill"], "query": True})
         target = Target(urlsplit(console.url).port or 80, token=made["token"])
@@ -254,7 +308,7 @@ def main() -> None:
         for label, value in measure(product, quick=report.quick).items():
             beside = {name: figures[label] for name, figures in others.items()}
             report.figure(label, value, peers=beside)
-        disk(report, console, target)
+        disk(report, console, target, held)
     report.finish()
 
 

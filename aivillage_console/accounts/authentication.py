@@ -1,6 +1,7 @@
 """Which token or person speaks: for DRF, and for the doors that use no framework."""
 
 import datetime
+import hashlib
 import hmac
 import threading
 import time
@@ -75,6 +76,15 @@ def _remembered(key: keys.Key, now: datetime.datetime | None) -> ApiToken | None
         known.used_at_seconds = seconds
         services.token_used(known.token.pk, now=now or clock.now())
     return known.token
+
+
+def remembered_token(plain: str) -> ApiToken | None:
+    """Return the live token that this text was moments ago; None says nothing, `authenticate_token` tells the rest."""
+    known, seconds = _known.get(hashlib.sha256(plain.encode()).digest()), time.monotonic()
+    if known is None or seconds - known.read_at_seconds > CACHE_SECONDS:
+        return None
+    is_plain = known.token.revoked_at is None and known.token.expires_at is None
+    return known.token if is_plain and seconds - known.used_at_seconds < services.USED_EVERY_SECONDS else None
 
 
 def authenticate_token(plain: str, *, now: datetime.datetime | None = None) -> ApiToken:

@@ -5,8 +5,7 @@ all of them brought and commits. Every member is answered after that commit, and
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, OperationalError
@@ -25,6 +24,24 @@ class _Group:
     cause: BaseException | None = None
 
 
+class _Coming:
+    """A thread on its way; once it has appended it is no longer."""
+
+    def __init__(self, changed: threading.Condition, coming: set[int]) -> None:
+        self._changed, self._coming, self._me = changed, coming, threading.get_ident()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._coming.add(self._me)
+
+    def __exit__(self, *_raised: object) -> None:
+        # Nobody else adds or removes this thread.
+        if self._me in self._coming:
+            with self._changed:
+                self._coming.discard(self._me)
+                self._changed.notify_all()
+
+
 class GroupCommit:
     """Shares commits among the threads of a process."""
 
@@ -36,16 +53,9 @@ class GroupCommit:
         self._open: _Group | None = None
         self._coming: set[int] = set()
 
-    @contextmanager
-    def coming(self) -> Iterator[None]:
-        """Tell that this thread may append soon, so that a group may wait for it."""
-        me = threading.get_ident()
-        with self._changed:
-            self._coming.add(me)
-        try:
-            yield
-        finally:
-            self._arrived(me)
+    def coming(self) -> "_Coming":
+        """Tell, for the length of a block, that this thread may append soon, so that a group may wait for it."""
+        return _Coming(self._changed, self._coming)
 
     def append(self, samples: Samples) -> None:
         """Return when the samples are committed; raises OperationalError where the group was not."""
@@ -66,12 +76,6 @@ class GroupCommit:
                 pass
         if not group.committed:
             raise OperationalError("the commit shared with other requests failed") from group.cause
-
-    def _arrived(self, thread: int) -> None:
-        with self._changed:
-            if thread in self._coming:
-                self._coming.discard(thread)
-                self._changed.notify_all()
 
     def _lead(self, group: _Group) -> None:
         try:

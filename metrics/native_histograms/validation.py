@@ -5,6 +5,10 @@ from itertools import pairwise
 
 from metrics.native_histograms.model import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Histogram, Span
 
+MAX_BUCKETS = 1_000
+MAX_REACH = 1 << 31
+MAX_EXACT = 2.0**53
+
 
 class InvalidHistogram(ValueError):
     """A histogram that contradicts itself; the text says where."""
@@ -27,6 +31,32 @@ def validate(histogram: Histogram) -> None:
     if histogram.count < 0:
         raise InvalidHistogram(f"histogram's observation count is negative: {histogram.count}")
     _check_counts("positive", histogram.positive)
+
+
+def validate_sent(histogram: Histogram, *, whole: bool) -> None:
+    """Raise InvalidHistogram for what no door takes, whichever protocol it came by; `whole`: its counts are integers.
+
+    What the rest of the store would have to pay for is bounded here too: buckets, bounds, how far spans reach.
+    """
+    if len(histogram.positive) + len(histogram.negative) > MAX_BUCKETS or len(histogram.custom_values) > MAX_BUCKETS:
+        raise InvalidHistogram(f"a histogram has more than {MAX_BUCKETS} buckets")
+    spans = (*histogram.positive_spans, *histogram.negative_spans)
+    if len(spans) > MAX_BUCKETS or sum(abs(span.offset) + span.length for span in spans) >= MAX_REACH:
+        raise InvalidHistogram("the spans of a histogram reach too far")
+    validate(histogram)
+    if whole:
+        _check_total(histogram)
+
+
+def _check_total(made: Histogram) -> None:
+    seen = sum(made.positive) + sum(made.negative) + made.zero_count
+    # Observations of NaN are in the count and in no bucket.
+    fits = seen <= made.count if math.isnan(made.sum) else seen == made.count
+    # Beyond 2^53 neighbouring whole numbers are one float.
+    if not fits and made.count < MAX_EXACT:
+        raise InvalidHistogram(
+            f"the buckets of a histogram hold {seen:.0f} observations, its count says {made.count:.0f}"
+        )
 
 
 def _check_exponential(histogram: Histogram) -> None:

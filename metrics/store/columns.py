@@ -9,7 +9,7 @@ from pcodec import ChunkConfig, DeltaSpec, ModeSpec
 from pcodec import standalone as pco
 
 from metrics.promql.types import STALE_NAN, STALE_NAN_BITS
-from metrics.store import histogram_column
+from metrics.store import histogram_column, kernels
 from metrics.store.container import CorruptBlock, Section
 
 Ints = npt.NDArray[np.int64]
@@ -62,6 +62,19 @@ def concatenate(parts: Sequence[Samples]) -> Samples:
     )
 
 
+def distinct(numbers: Ints) -> Ints:
+    """Return the numbers there are, each once, rising; neighbouring ones, as ids are, without sorting them."""
+    if not numbers.size:
+        return numbers
+    low = int(np.min(numbers))
+    span = int(np.max(numbers)) - low + 1
+    if span > 4 * numbers.size:
+        return np.unique(numbers)
+    seen = np.zeros(span, np.bool_)
+    seen[numbers - low] = True
+    return np.flatnonzero(seen) + low
+
+
 def encode_ints(column: Ints, *, level: int, consecutive: int) -> bytes:
     """Compress integers that may follow each other closely."""
     delta = DeltaSpec.try_consecutive(consecutive) if consecutive else DeltaSpec.no_op()
@@ -89,11 +102,8 @@ def _decode_into(data: bytes, out: Ints | Floats) -> None:
 
 def whole_numbers(values: Floats) -> Ints | None:
     """Return the values as integers where that loses nothing: no fraction, no -0.0, no NaN, within 2^53."""
-    if not bool((np.abs(values) <= MAX_EXACT).all()):
-        return None
-    integers = values.astype(np.int64)
-    same = (integers == values) & ~((values == 0) & np.signbit(values))
-    return integers if bool(same.all()) else None
+    integers = np.empty(values.size, np.int64)
+    return integers if kernels.whole_numbers(np.ascontiguousarray(values), MAX_EXACT, integers) else None
 
 
 def without_stale(values: Floats) -> tuple[Floats, list[tuple[Section, bytes]]]:

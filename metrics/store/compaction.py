@@ -15,7 +15,7 @@ import psycopg
 from django.db import connection, transaction
 
 from metrics.store import group_block, head_block
-from metrics.store.columns import Samples, concatenate
+from metrics.store.columns import Samples, concatenate, distinct
 from metrics.store.listing import day_of
 from metrics.store.partitions import partitions_ensure
 from metrics.store.raw import raw_cursor
@@ -102,7 +102,7 @@ def compact_once() -> Compacted:
 
 
 def _metrics_of_groups(cursor: psycopg.Cursor[Any], samples: Samples) -> dict[int, int]:
-    groups = np.unique(samples.series_ids // group_block.SERIES_PER_GROUP).tolist()
+    groups = distinct(samples.series_ids // group_block.SERIES_PER_GROUP).tolist()
     cursor.execute(
         "SELECT g, (SELECT metric_id FROM metrics_series WHERE id >= g * %s AND id < (g + 1) * %s LIMIT 1)"
         " FROM unnest(%s::bigint[]) AS g",
@@ -146,9 +146,12 @@ def _minute_rows(cursor: psycopg.Cursor[Any], samples: Samples) -> list[BlockRow
 
 
 def _split_windows(samples: Samples) -> list[Samples]:
+    first, last = int(np.min(samples.timestamps_ms)), int(np.max(samples.timestamps_ms))
+    if first // WINDOW_MS == last // WINDOW_MS:
+        return [samples]
     windows = samples.timestamps_ms // WINDOW_MS
     found = np.unique(windows).tolist()
-    return [samples] if len(found) == 1 else [samples.take(windows == window) for window in found]
+    return [samples.take(windows == window) for window in found]
 
 
 def _row(block_id: int, metric_id: int, group_no: int, level: int, samples: Samples) -> BlockRow:
@@ -167,7 +170,7 @@ def _write(cursor: psycopg.Cursor[Any], table: str, rows: Sequence[BlockRow]) ->
 
 
 def _touch_series(cursor: psycopg.Cursor[Any], samples: Samples) -> None:
-    ids = np.unique(samples.series_ids).tolist()
+    ids = distinct(samples.series_ids).tolist()
     # Once an hour is enough for the cardinality limit and spares the table.
     cursor.execute(
         "UPDATE metrics_series SET last_seen_at = console_now()"

@@ -56,6 +56,20 @@ def arrange(series, times, values, series_count, offsets, out_times, out_values)
 
 
 @nb.njit(nogil=True, cache=True)
+def whole_numbers(values, most, out):
+    """Write values as integers; tells whether that loses nothing: no fraction, no -0.0, no NaN, none beyond `most`."""
+    for i in range(values.size):
+        value = values[i]
+        if not (-most <= value <= most):
+            return False
+        whole = np.int64(value)
+        if np.float64(whole) != value or (whole == 0 and np.signbit(value)):
+            return False
+        out[i] = whole
+    return True
+
+
+@nb.njit(nogil=True, cache=True)
 def share_rows(offsets, times, row_of_series, representative):
     """Give series with the same timestamps one row; returns the number of rows."""
     rows = np.int64(0)
@@ -252,6 +266,7 @@ def warm_up() -> None:
     """Compile every kernel for the types it is called with."""
     ints, floats, offsets = np.zeros(1, np.int64), np.zeros(1), np.zeros(2, np.int64)
     arrange(ints, ints, floats, 1, offsets, ints.copy(), floats.copy())
+    whole_numbers(floats, 1.0, ints.copy())
     share_rows(np.array([0, 1]), ints, ints.copy(), ints.copy())
     spread_rows(np.array([0, 1]), ints, ints, ints.copy(), ints.copy(), ints)
     narrow(ints, ints, floats, ints, 0, 0, 0, ints.copy(), ints.copy(), floats.copy())

@@ -3,7 +3,6 @@
 Both versions of the protocol have the same histogram message. The descriptors live in a pool of their own.
 """
 
-import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -14,12 +13,9 @@ from google.protobuf.message import DecodeError
 
 from metrics.domain import BadSeries
 from metrics.native_histograms.model import Histogram, ResetHint, Span
-from metrics.native_histograms.validation import InvalidHistogram, validate
+from metrics.native_histograms.validation import InvalidHistogram, validate_sent
 from metrics.promql.types import STALE_NAN_BITS
 
-MAX_BUCKETS = 1_000
-MAX_REACH = 1 << 31
-MAX_EXACT = 2.0**53
 Kind = descriptor_pb2.FieldDescriptorProto
 _FIELDS: dict[str, list[tuple[int, str, int, str, bool]]] = {
     "Label": [(1, "name", Kind.TYPE_STRING, "", False), (2, "value", Kind.TYPE_STRING, "", False)],
@@ -120,31 +116,11 @@ def histogram(data: bytes) -> tuple[int, Histogram | None]:
         custom_values=tuple(message.custom_values),
         reset_hint=ResetHint(message.reset_hint) if 0 <= message.reset_hint <= ResetHint.GAUGE else ResetHint.UNKNOWN,
     )
-    _check_size(made)
     try:
-        validate(made)
+        validate_sent(made, whole=whole)
     except InvalidHistogram as error:
         raise BadSeries(str(error)) from None
-    if whole:
-        _check_total(made)
     return message.timestamp, made
-
-
-def _check_size(made: Histogram) -> None:
-    if len(made.positive) + len(made.negative) > MAX_BUCKETS or len(made.custom_values) > MAX_BUCKETS:
-        raise BadSeries(f"a histogram has more than {MAX_BUCKETS} buckets")
-    spans = (*made.positive_spans, *made.negative_spans)
-    if len(spans) > MAX_BUCKETS or sum(abs(span.offset) + span.length for span in spans) >= MAX_REACH:
-        raise BadSeries("the spans of a histogram reach too far")
-
-
-def _check_total(made: Histogram) -> None:
-    seen = sum(made.positive) + sum(made.negative) + made.zero_count
-    # Observations of NaN are in the count and in no bucket.
-    fits = seen <= made.count if math.isnan(made.sum) else seen == made.count
-    # Beyond 2^53 neighbouring whole numbers are one float.
-    if not fits and made.count < MAX_EXACT:
-        raise BadSeries(f"the buckets of a histogram hold {seen:.0f} observations, its count says {made.count:.0f}")
 
 
 def _spans(spans: Sequence[Any]) -> tuple[Span, ...]:

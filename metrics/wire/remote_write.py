@@ -1,6 +1,7 @@
 """Prometheus remote write 1: snappy block, protobuf, columns out."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cramjam
 import numpy as np
@@ -11,7 +12,7 @@ from metrics.wire import kernels, messages
 from metrics.wire.errors import TooLarge, WireError
 from metrics.wire.labels import kernels as label_kernels
 from metrics.wire.labels.reading import NamedOnes, label_spans, named_series
-from metrics.wire.series_table import Recent, SeriesTable
+from metrics.wire.series_table import KEY_WITHIN_BYTES, Recent, SeriesTable
 
 Ints = npt.NDArray[np.int64]
 MAX_DECODED_BYTES = 32 << 20
@@ -163,6 +164,38 @@ def _extract(columns: WriteColumns, table: SeriesTable, last: Recent, found: Int
             columns.parts.series, columns.parts.sort, columns.parts.start, columns.parts.end, found,
         )
     )  # fmt: skip
+
+
+class Repeated(NamedTuple):
+    """One sample for each series of an earlier request; the ids are that request's own, not to be written to."""
+
+    series_ids: Ints
+    timestamps_ms: Ints
+    values: npt.NDArray[np.float64]
+    first_ms: int
+    newest_ms: int
+
+
+def decode_repeated(body: bytes, table: SeriesTable) -> Repeated | None:
+    """Return what a compressed request brings that names the series of an earlier one again; None for any other.
+
+    It is what a sender of many small requests sends nearly always, so nothing is made for it that it does not need.
+    """
+    try:
+        if declared_length(body) > MAX_DECODED_BYTES:
+            return None
+        raw = np.frombuffer(cramjam.snappy.decompress_raw(body), np.uint8)
+    except (WireError, cramjam.DecompressionError):
+        return None
+    last = table.recent.find(raw[:KEY_WITHIN_BYTES].tobytes())
+    size = last.ids.size
+    if not size:
+        return None
+    times, values, span = np.empty(size, np.int64), np.empty(size, np.float64), np.empty(2, np.int64)
+    found = kernels.extract_again(
+        raw, last.data, last.label_start, last.label_end, times, values.view(np.uint64), span
+    )  # fmt: skip
+    return None if found < 0 else Repeated(last.ids, times, values, int(span[0]), int(span[1]))
 
 
 def _like_last(raw: bytes, table: SeriesTable, last: Recent) -> WriteColumns | None:

@@ -45,6 +45,8 @@ class Recent:
 
 
 MOST_KEY_BYTES = 512
+# The key of a request is found within so many bytes: tag and length come before it, its last label may reach out.
+KEY_WITHIN_BYTES = MOST_KEY_BYTES + 256
 
 
 def request_key(raw: bytes) -> bytes:
@@ -131,8 +133,6 @@ class SeriesTable:
             kernels.insert(low, high, ids, columns.low, columns.high, columns.ids)
             self.count += ids.size
 
-    def clear(self) -> None:
-        """Forget everything."""
     def discard(self, ids: Ints) -> None:
         """Forget the keys of these ids; a key that lay behind one of them may have to be added again."""
         with self._lock:
@@ -140,6 +140,8 @@ class SeriesTable:
             columns.ids[np.isin(columns.ids, ids)] = -1
             self.recent.clear()
 
+    def clear(self) -> None:
+        """Forget everything."""
         with self._lock:
             self.columns = _columns(self._smallest)
             self.count = 0

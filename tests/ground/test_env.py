@@ -6,6 +6,7 @@ import pytest
 
 from aivillage_console.dev import link_command
 from aivillage_console.env import BASE_DIR, LOCAL_ENV_NAME, BadSetting, Config, environment, read
+from metrics.wire.otlp.naming import Strategy
 
 KEY = "k" * 40
 
@@ -26,6 +27,7 @@ KEY = "k" * 40
         ("SENTRY_TRACES_SAMPLE_RATE", "nan", "from 0 to 1"),
         ("RETENTION_DAYS", "0", "above 0"),
         ("WORKER_THREADS", "-1", "above 0"),
+        ("OTLP_TRANSLATION", "underscores", "one of UnderscoreEscapingWithSuffixes"),
         ("SECRET_KEY", "short", "at least 32 characters"),
     ],
 )
@@ -34,6 +36,11 @@ def test_a_bad_value_ends_the_process_with_its_name_and_what_is_expected(name: s
         read({name: value})
     assert name in str(refused.value)
     assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_each_translation_of_otlp_is_taken(strategy: Strategy) -> None:
+    assert read({"OTLP_TRANSLATION": strategy.value}).otlp_translation == strategy
 
 
 def test_the_value_of_a_bad_secret_is_never_shown() -> None:

@@ -1,5 +1,7 @@
 """Blocks give back every bit of what was put in, and refuse damage."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from metrics.promql.types import STALE_NAN_BITS
 from metrics.store import group_block, head_block
-from metrics.store.columns import Samples
+from metrics.store.columns import Samples, distinct, whole_numbers
 from metrics.store.container import CorruptBlock
 
 EDGES = [0, STALE_NAN_BITS, 0x7FF8000000000001, 0xFFF8000000000000, 0x7FF0000000000000, 0xFFF0000000000000, 1 << 63, 1]
@@ -79,3 +81,28 @@ def test_arranging_equals_the_plain_reference(drawn: list[tuple[int, int, float]
     assert ordered.timestamps_ms.tolist() == [time for _, time in keys]
     assert ordered.values.tolist() == [last[key] for key in keys]
     assert offsets.tolist() == [sum(one < limit for one, _ in keys) for limit in range(6)]
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.floats(), st.integers(-(2**54), 2**54).map(float), st.just(-0.0)), max_size=20))
+def test_numbers_are_whole_where_integers_lose_nothing(numbers: list[float]):
+    found = whole_numbers(np.array(numbers, np.float64))
+    lossless = all(
+        abs(one) <= 2**53 and one == int(one) and not (one == 0 and math.copysign(1, one) < 0) for one in numbers
+    )
+    assert (found is not None) is lossless
+    assert found is None or found.tolist() == numbers
+
+
+@given(st.lists(st.integers(-(10**6), 10**6) | st.integers(0, 20), max_size=50))
+def test_distinct_numbers_are_each_there_once_and_rise(numbers: list[int]):
+    assert distinct(np.array(numbers, np.int64)).tolist() == sorted(set(numbers))
+
+
+@given(st.lists(st.integers(0, 3_000) | st.integers(0, 2**40), max_size=30))
+def test_groups_are_split_in_the_order_of_their_samples(ids: list[int]):
+    places = np.arange(len(ids))
+    samples = Samples(np.array(ids, np.int64), places, places.astype(np.float64))
+    found = [(group, part.timestamps_ms.tolist()) for group, part in group_block.split_groups(samples)]
+    expected = sorted({one // 200 for one in ids})
+    assert found == [(group, [place for place, one in enumerate(ids) if one // 200 == group]) for group in expected]

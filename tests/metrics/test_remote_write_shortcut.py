@@ -8,7 +8,12 @@ import pytest
 from django.db import connection
 from remote_pb2.remote_pb2 import WriteRequest
 
+from aivillage_console.accounts.authentication import forget_tokens
+from aivillage_console.accounts.models import ApiToken
+from aivillage_console.lib import clock
 from aivillage_console.wsgi import application
+from metrics.ingest.limits import Gate
+from metrics.ingest.shortcut import taken
 from metrics.models import HeadBlock, RejectedRequest
 from metrics.store import head_block
 from metrics.store.columns import Samples
@@ -22,14 +27,20 @@ UP = {"__name__": "up", "job": "node", "instance": "a:9100"}
 def asked(body: bytes, **changes: Any) -> tuple[str, dict[str, str], bytes]:
     """Return status, headers and body of what the server's callable answers to a request."""
     given: list[Any] = []
-    environ = {
+    environ = {**request_of(body, ""), **changes}
+    content = b"".join(application(environ, lambda status, headers: given.extend((status, dict(headers)))))
+    return given[0], given[1], content
+
+
+def request_of(body: bytes, token: str) -> dict[str, Any]:
+    """Return what the server gives its callable."""
+    authorization = {"HTTP_AUTHORIZATION": f"Bearer {token}"} if token else {}
+    return {
         "REQUEST_METHOD": "POST", "PATH_INFO": "/api/v1/write", "SCRIPT_NAME": "", "QUERY_STRING": "",
         "CONTENT_TYPE": "application/x-protobuf", "CONTENT_LENGTH": str(len(body)), "HTTP_CONTENT_ENCODING": "snappy",
         "SERVER_NAME": "x", "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1", "wsgi.input": io.BytesIO(body),
-        "wsgi.url_scheme": "http", **changes,
+        "wsgi.url_scheme": "http", **authorization,
     }  # fmt: skip
-    content = b"".join(application(environ, lambda status, headers: given.extend((status, dict(headers)))))
-    return given[0], given[1], content
 
 
 def samples(*values: float) -> Samples:
@@ -102,3 +113,73 @@ def test_a_request_that_is_cut_off_has_a_key_too(raw: bytes):
 
 def test_an_empty_request_has_an_empty_key():
     assert request_key(WriteRequest().SerializeToString()) == b""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_series_again_are_stored_by_the_shortcut(token: str, now_ms: int):
+    down = {**UP, "instance": "b:9100"}
+    for step in range(3):
+        at_ms = now_ms + step
+        body = snappy(write_request((UP, [(at_ms, 1.0 + step)]), (down, [(at_ms + 10, 5.0)])))
+        environ = request_of(body, token)
+        went_short = taken(environ)
+        assert went_short is (step == 2)
+        if not went_short:
+            assert asked(body, HTTP_AUTHORIZATION=f"Bearer {token}")[0] == "204 No Content"
+    stored = [head_block.decode(bytes(block.data)) for block in HeadBlock.objects.order_by("id")]
+    assert [block.values.tolist() for block in stored] == [[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]
+    assert stored[2].timestamps_ms.tolist() == [now_ms + 2, now_ms + 12]
+    assert stored[0].series_ids.tolist() == stored[2].series_ids.tolist()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"REQUEST_METHOD": "GET"}, "405 Method Not Allowed"),
+        ({"CONTENT_TYPE": "text/plain"}, "415 Unsupported Media Type"),
+        ({"HTTP_CONTENT_ENCODING": "gzip"}, "415 Unsupported Media Type"),
+        ({"QUERY_STRING": "token=x"}, "401 Unauthorized"),
+        ({"HTTP_AUTHORIZATION": "Bearer nonsense"}, "401 Unauthorized"),
+        ({"HTTP_AUTHORIZATION": "Basic nonsense"}, "401 Unauthorized"),
+        ({"CONTENT_LENGTH": "99999999"}, "413 Content Too Large"),
+        ({"CONTENT_LENGTH": "5"}, "400 Bad Request"),
+        ({}, "204 No Content"),
+    ],
+)
+def test_what_is_otherwise_is_answered_by_the_door(token: str, now_ms: int, changes: dict[str, str], expected: str):
+    body = snappy(write_request((UP, [(now_ms, 1.0)])))
+    known = {"HTTP_AUTHORIZATION": f"Bearer {token}"}
+    assert [asked(body, **known)[0] for _ in range(2)] == ["204 No Content"] * 2
+    assert asked(body, **{**known, **changes})[0].split(maxsplit=1)[0] == expected.split(maxsplit=1)[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_samples_outside_the_window_are_told_of_though_their_series_are_known(token: str, now_ms: int):
+    known = {"HTTP_AUTHORIZATION": f"Bearer {token}"}
+    for _ in range(2):
+        asked(snappy(write_request((UP, [(now_ms, 1.0)]))), **known)
+    status, _, content = asked(snappy(write_request((UP, [(now_ms + 10_000_000, 1.0)]))), **known)
+    assert status.startswith("400")
+    assert b"outside the window" in content
+    assert HeadBlock.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_that_leaves_the_shortcut_is_counted_once(token: str, now_ms: int, monkeypatch: pytest.MonkeyPatch):
+    counted: list[object] = []
+    monkeypatch.setattr(Gate, "take_request", lambda _, source_id: counted.append(source_id))
+    bodies = [snappy(write_request(({**UP, "instance": str(number)}, [(now_ms, 1.0)]))) for number in range(3)]
+    assert [asked(body, HTTP_AUTHORIZATION=f"Bearer {token}")[0] for body in bodies] == ["204 No Content"] * 3
+    assert len(counted) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_revoked_token_goes_no_shortcut(token: str, now_ms: int):
+    body = snappy(write_request((UP, [(now_ms, 1.0)])))
+    for _ in range(2):
+        asked(body, HTTP_AUTHORIZATION=f"Bearer {token}")
+    ApiToken.objects.update(revoked_at=clock.now())
+    forget_tokens()
+    assert asked(body, HTTP_AUTHORIZATION=f"Bearer {token}")[0] == "401 Unauthorized"
+    assert HeadBlock.objects.count() == 2

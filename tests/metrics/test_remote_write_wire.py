@@ -1,5 +1,6 @@
 """The walk over hostile bytes: columns or a clear error, equal to the published decoder where that one agrees."""
 
+import cramjam
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from remote_pb2.remote_pb2 import WriteRequest
 from metrics.wire import kernels, remote_write
 from metrics.wire.errors import WireError
 from metrics.wire.series_table import SeriesTable
-from tests.metrics.senders import write_request
+from tests.metrics.senders import snappy, write_request
 
 TABLE = SeriesTable()
 labels = st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=8), max_size=4)
@@ -68,6 +69,77 @@ def test_labels_apart_from_each_other_are_read_but_not_remembered_by_their_bytes
     columns = remote_write.decode(b"\x0a" + bytes([len(inner)]) + inner, TABLE)
     assert columns.series_cacheable.tolist() == [False]
     assert columns.label_pairs(0) == [("__name__", "a"), ("x", "1")]
+
+
+def repeated(table: SeriesTable, request: WriteRequest) -> remote_write.Repeated | None:
+    return remote_write.decode_repeated(snappy(request), table)
+
+
+def learnt(request: WriteRequest) -> SeriesTable:
+    """Return a table that has seen the request, and knows its series as 0, 1, …"""
+    table = SeriesTable()
+    raw = request.SerializeToString()
+    first = remote_write.decode(raw, table)
+    table.add(first.series_low, first.series_high, np.arange(first.series_ids.size))
+    remote_write.decode(raw, table)
+    return table
+
+
+@settings(deadline=None)
+@given(
+    named=st.lists(labels.filter(bool), min_size=1, max_size=6, unique_by=lambda names: tuple(names.items())),
+    points=st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False)), min_size=6, max_size=6),
+)
+def test_series_that_come_again_are_read_as_the_whole_walk_reads_them(
+    named: list[dict[str, str]], points: list[tuple[int, float]]
+):
+    table = learnt(write_request(*((names, [(1, 1.0)]) for names in named)))
+    request = write_request(*((names, [point]) for names, point in zip(named, points, strict=False)))
+    found, whole = repeated(table, request), remote_write.decode(request.SerializeToString(), table)
+    assert found is not None
+    assert found.series_ids.tolist() == whole.series_ids.tolist()
+    assert found.timestamps_ms.tolist() == whole.timestamps_ms.tolist()
+    assert found.values.tolist() == whole.values.tolist()
+    assert (found.first_ms, found.newest_ms) == (whole.timestamps_ms.min(), whole.timestamps_ms.max())
+
+
+def test_what_is_not_the_same_series_with_one_sample_each_is_left_to_the_whole_walk():
+    a, b, c = ({"__name__": "a", "i": name} for name in "bcd")
+    table = learnt(write_request((a, [(1, 1.0)]), (b, [(1, 1.0)])))
+    assert repeated(table, write_request((a, [(2, 1.0)]), (b, [(2, 1.0)]))) is not None
+    others = [
+        write_request((a, [(2, 1.0)])),
+        write_request((a, [(2, 1.0)]), (c, [(2, 1.0)])),
+        write_request((a, [(2, 1.0)]), (b, [(2, 1.0), (3, 1.0)])),
+        write_request((a, [(2, 1.0)]), (b, [])),
+        write_request((a, [(2, 1.0)]), ({**b, "j": "x"}, [(2, 1.0)])),
+        write_request((a, [(2, 1.0)]), (b, [(2, 1.0)]), (c, [(2, 1.0)])),
+    ]
+    with_metadata = write_request((a, [(2, 1.0)]), (b, [(2, 1.0)]))
+    with_metadata.metadata.add(metric_family_name="a", type=1)
+    with_exemplar = write_request((a, [(2, 1.0)]), (b, [(2, 1.0)]))
+    with_exemplar.timeseries[1].exemplars.add(value=1.0, timestamp=2)
+    assert [repeated(table, other) for other in (*others, with_metadata, with_exemplar)] == [None] * 8
+    assert remote_write.decode_repeated(b"\xff\xff\xff\xff\xff", table) is None
+
+
+@settings(deadline=None, max_examples=300)
+@given(edits=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=3), cut=st.integers(0, 200))
+def test_a_damaged_request_is_no_repetition_or_is_read_as_the_whole_walk_reads_it(
+    edits: list[tuple[int, int]], cut: int
+):
+    request = write_request(*(({"__name__": "a", "i": str(i)}, [(i, 1.0)]) for i in range(6)))
+    table, raw = learnt(request), bytearray(request.SerializeToString())
+    for place, byte in edits:
+        raw[place % len(raw)] = byte
+    damaged = bytes(raw[: len(raw) - cut % len(raw)])
+    found = remote_write.decode_repeated(bytes(cramjam.snappy.compress_raw(damaged)), table)
+    if found is None:
+        return
+    whole = remote_write.decode(damaged, table)
+    assert found.timestamps_ms.tolist() == whole.timestamps_ms.tolist()
+    assert found.values.tobytes() == whole.values.tobytes()
+    assert found.series_ids.tolist() == whole.series_ids.tolist()
 
 
 def test_a_remembered_series_is_found_by_its_bytes_even_after_the_table_grew():

@@ -13,13 +13,13 @@ from google.protobuf.message import DecodeError
 from metrics.domain import METRIC_NAME_LABEL, Metadata, NewExemplar, SeriesBatch
 from metrics.native_histograms.codec import encode
 from metrics.native_histograms.model import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Histogram, ResetHint, Span
+from metrics.native_histograms.validation import InvalidHistogram, validate_sent
 from metrics.wire.errors import TooLarge
 from metrics.wire.exposition.forms import MAX_LINES, NO_TIMESTAMP, ExpositionError
 from metrics.wire.exposition.naming import number_text
 
 TYPES = ("counter", "gauge", "summary", "untyped", "histogram", "gaugehistogram")
 COUNTER, GAUGE, SUMMARY, UNTYPED, HISTOGRAM, GAUGE_HISTOGRAM = range(6)
-MAX_BUCKETS = 10_000
 MAX_FAMILY_BYTES = 16 << 20
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _KINDS = {
@@ -147,18 +147,8 @@ def _running(deltas: Sequence[int]) -> tuple[float, ...]:
     return tuple(counts)
 
 
-def _side(
-    name: str, spans: Any, deltas: Sequence[int], counts: Sequence[float]
-) -> tuple[tuple[Span, ...], tuple[float, ...]]:
-    runs = tuple(Span(span.offset, span.length) for span in spans)
-    found = _running(deltas) if deltas else tuple(counts)
-    if sum(run.length for run in runs) != len(found) or any(run.offset < 0 for run in runs[1:]):
-        raise ExpositionError(f"the spans of {name} do not fit its buckets")
-    if len(found) > MAX_BUCKETS:
-        raise TooLarge(f"{len(found)} buckets in {name}, at most {MAX_BUCKETS} are taken")
-    if any(not count >= 0 for count in found):
-        raise ExpositionError(f"a bucket of {name} holds less than nothing")
-    return runs, found
+def _side(spans: Any, deltas: Sequence[int], counts: Sequence[float]) -> tuple[tuple[Span, ...], tuple[float, ...]]:
+    return tuple(Span(span.offset, span.length) for span in spans), _running(deltas) if deltas else tuple(counts)
 
 
 def is_native(message: Any) -> bool:
@@ -173,14 +163,19 @@ def native(name: str, message: Any, *, gauge: bool) -> Histogram:
     """Return the native part of a histogram; raises ExpositionError."""
     if not MIN_SCHEMA <= message.schema <= MAX_SCHEMA or message.schema == CUSTOM_SCHEMA:
         raise ExpositionError(f"{name} has the schema {message.schema}, known are {MIN_SCHEMA} to {MAX_SCHEMA}")
-    positive_spans, positive = _side(name, message.positive_span, message.positive_delta, message.positive_count)
-    negative_spans, negative = _side(name, message.negative_span, message.negative_delta, message.negative_count)
-    return Histogram(
+    positive_spans, positive = _side(message.positive_span, message.positive_delta, message.positive_count)
+    negative_spans, negative = _side(message.negative_span, message.negative_delta, message.negative_count)
+    made = Histogram(
         message.schema, message.sample_count_float or float(message.sample_count), message.sample_sum,
         message.zero_threshold, message.zero_count_float or float(message.zero_count),
         positive_spans, positive, negative_spans, negative,
         reset_hint=ResetHint.GAUGE if gauge else ResetHint.UNKNOWN,
     )  # fmt: skip
+    try:
+        validate_sent(made, whole=not message.sample_count_float)
+    except InvalidHistogram as error:
+        raise ExpositionError(f"{name}: {error}") from None
+    return made
 
 
 def _histogram(

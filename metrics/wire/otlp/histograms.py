@@ -8,6 +8,7 @@ import numpy as np
 
 from metrics.native_histograms.layout import side_of
 from metrics.native_histograms.model import MAX_SCHEMA, MIN_SCHEMA, Histogram
+from metrics.native_histograms.validation import InvalidHistogram, validate_sent
 from metrics.wire.otlp.rows import BadPoint
 
 MAX_BUCKETS = 2_000
@@ -27,10 +28,15 @@ def native_of(point: Any) -> Histogram:
     total = point.zero_count + sum(positive.values()) + sum(negative.values())
     if total != point.count:
         raise BadPoint("the buckets of an exponential histogram add up to another number than its count")
-    return Histogram(
+    made = Histogram(
         point.scale - down, float(point.count), point.sum, _threshold(point.zero_threshold),
         float(point.zero_count), *side_of(positive, compact=True), *side_of(negative, compact=True),
     )  # fmt: skip
+    try:
+        validate_sent(made, whole=True)
+    except InvalidHistogram as error:
+        raise BadPoint(str(error)) from None
+    return made
 
 
 def _threshold(sent: float) -> float:

@@ -69,7 +69,14 @@ def test_classic_buckets_are_kept_beside_native_ones_where_asked() -> None:
 def test_spans_that_do_not_fit_are_refused() -> None:
     family = sparse()
     family.metric[0].histogram.positive_delta.append(1)
-    with pytest.raises(ExpositionError, match="spans of lag_seconds"):
+    with pytest.raises(ExpositionError, match="lag_seconds: positive side: spans need 3 buckets, have 4"):
+        read_page(delimited(family), Form.PROTOBUF)
+
+
+def test_buckets_that_do_not_add_up_to_the_count_are_refused() -> None:
+    family = sparse()
+    family.metric[0].histogram.sample_count = 10
+    with pytest.raises(ExpositionError, match="hold 9 observations, its count says 10"):
         read_page(delimited(family), Form.PROTOBUF)
 
 

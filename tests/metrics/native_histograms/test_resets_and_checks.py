@@ -10,7 +10,7 @@ from metrics.native_histograms.equality import alike, equal, near
 from metrics.native_histograms.model import CUSTOM_SCHEMA, Histogram, ResetHint, Span
 from metrics.native_histograms.resets import as_stored, is_reset
 from metrics.native_histograms.sums import Mean, Sum, collide
-from metrics.native_histograms.validation import InvalidHistogram, validate
+from metrics.native_histograms.validation import MAX_BUCKETS, MAX_REACH, InvalidHistogram, validate, validate_sent
 from tests.metrics.native_histograms.builds import custom, custom_histograms, exponential, exponential_histograms
 
 BEFORE = exponential(1, (1, 2, 3), zero_count=1, zero_threshold=0.001)
@@ -137,6 +137,27 @@ BROKEN = [
 def test_what_is_no_histogram_is_refused_with_a_reason(histogram, text):
     with pytest.raises(InvalidHistogram, match=text):
         validate(histogram)
+
+
+MANY = (1.0,) * (MAX_BUCKETS + 1)
+UNSENDABLE = [
+    (exponential(0, MANY), "more than 1000 buckets"),
+    (Histogram(0, 1.0, 0.0, positive_spans=(Span(MAX_REACH, 1),), positive=(1.0,)), "reach too far"),
+    (replace(exponential(0, (1, 2)), count=4.0), "hold 3 observations, its count says 4"),
+    *BROKEN,
+]
+
+
+@pytest.mark.parametrize(("histogram", "text"), UNSENDABLE)
+def test_what_no_door_takes_is_refused_with_a_reason(histogram, text):
+    with pytest.raises(InvalidHistogram, match=text):
+        validate_sent(histogram, whole=True)
+
+
+def test_counts_that_are_no_whole_numbers_may_miss_their_total():
+    validate_sent(replace(exponential(0, (1, 2)), count=4.0), whole=False)
+    validate_sent(replace(exponential(0, (1, 2)), count=4.0, sum=math.nan), whole=True)
+    assert MAX_BUCKETS < MAX_REACH
 
 
 @given(exponential_histograms())
