@@ -167,10 +167,14 @@ def _uuid(text: object) -> UUID:
 
 @csrf_exempt
 @require_http_methods(["GET", "DELETE"])
-@outage.answered_when_away(away)
-@spoken
 def silence_view(request: HttpRequest, silence_id: UUID) -> HttpResponse:
     """Show a silence, or end it."""
+    door = outage.answered_when_away(away)(lambda asked: _shown_or_ended(asked, silence_id=silence_id))
+    return door(request)
+
+
+@spoken
+def _shown_or_ended(request: HttpRequest, silence_id: UUID) -> HttpResponse:
     if request.method == "GET":
         reader(request)
         row = quiet_rows.silence(silence_id)
