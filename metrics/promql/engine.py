@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
 from metrics.native_histograms.arithmetic import multiplied
+from metrics.promql.aggregations.parts import IN_PARTS, parts_together, reduced_part
 from metrics.promql.aggregations.reduce import aggregate
 from metrics.promql.binary import combine
 from metrics.promql.enrichment import enriched
@@ -100,6 +101,9 @@ def _grid(start_ms: int, end_ms: int, step_ms: int, limits: Limits) -> Grid:
 class Evaluation:
     """Walks a plan; every node is evaluated for all steps of its grid together."""
 
+    # Whether an aggregation and what is below it may be evaluated together, part by part.
+    in_parts = True
+
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
 
@@ -152,6 +156,10 @@ class Evaluation:
         return result
 
     def _aggregate(self, node: Aggregate, grid: Grid) -> Operand:
+        if self.in_parts and node.op in IN_PARTS and self.reader.has_parts:
+            reduced = self._reduced_in_parts(node, grid)
+            if reduced is not None:
+                return reduced
         parameter = None if node.parameter is None else self.of(node.parameter, grid)
         vector = self.of(node.expr, grid)
         if not isinstance(vector, VectorValue):
@@ -159,6 +167,23 @@ class Evaluation:
         number = parameter if isinstance(parameter, ScalarValue) else None
         label = parameter.text if isinstance(parameter, TextValue) else ""
         return aggregate(self._frame(node, grid), vector, number, label)
+
+    def _reduced_in_parts(self, node: Aggregate, grid: Grid) -> VectorValue | None:
+        """Aggregate what a source has in parts one after the other; None where all series are needed at once."""
+        inner, samples = node.expr, self.reader.samples
+        if isinstance(inner, Selector) and not inner.smoothing:
+            parts = self.reader.newest_parts(inner, grid, partial(reduced_part, node))
+        elif isinstance(inner, Call) and inner.name in RANGE_FUNCTIONS and inner.name != "absent_over_time":
+            ranged, work = self._ranged_work(inner, grid)
+            if not isinstance(ranged, RangeSelector):
+                return None
+            parts = self.reader.window_parts(ranged, grid, lambda windows: reduced_part(node, work(windows)))
+        else:
+            return None
+        answer = parts_together(node, parts, grid.count)
+        if answer is None:
+            self.reader.samples = samples
+        return answer
 
     def _call(self, node: Call, grid: Grid) -> Operand:
         context = self._query_context(node.name, grid)
@@ -197,7 +222,8 @@ class Evaluation:
         }.get(name)
         return None if milliseconds is None else ScalarValue(np.full(grid.count, milliseconds / 1000.0))
 
-    def _over_range(self, node: Call, grid: Grid) -> VectorValue:
+    def _ranged_work(self, node: Call, grid: Grid) -> tuple[Node, Callable[[RangeValue], VectorValue]]:
+        """Return the argument a function looks back over, and the function with its other arguments."""
         place, ranged = next(
             (place, argument)
             for place, argument in enumerate(node.arguments)
@@ -205,11 +231,14 @@ class Evaluation:
         )
         others = [self.of(argument, grid) for number, argument in enumerate(node.arguments) if number != place]
         scalars = [argument for argument in others if isinstance(argument, ScalarValue)]
-        work = partial(over_range, self._frame(node, grid), scalars=scalars)
+        return ranged, partial(over_range, self._frame(node, grid), scalars=scalars)
+
+    def _over_range(self, node: Call, grid: Grid) -> VectorValue:
+        ranged, work = self._ranged_work(node, grid)
         if isinstance(ranged, RangeSelector):
             vector = self.reader.over_windows(ranged, grid, work)
         else:
-            vector = work(self._subquery(ranged, grid))
+            vector = work(self._subquery(cast("Subquery", ranged), grid))
         if node.name == "absent_over_time":
             return absence(node.arguments[0], vector, grid.count)
         return vector

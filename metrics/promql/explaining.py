@@ -104,7 +104,9 @@ class NotingReader(Reader):
 
 
 class Measured(Evaluation):
-    """An evaluation that writes a tape."""
+    """An evaluation that writes a tape, each node by itself."""
+
+    in_parts = False
 
     def __init__(self, reader: Reader, tape: Tape) -> None:
         """Read through a reader that notes."""

@@ -66,6 +66,11 @@ class VectorValue:
         drops = np.ones(len(self.labels), dtype=np.bool_) if drops_name else self.drops_name
         return VectorValue(self.labels, values, self.present, drops)
 
+    def answered(self) -> "VectorValue":
+        """Return the series that have a value at some step."""
+        some = self.present.any(axis=1)
+        return self if bool(some.all()) else self.rows(np.flatnonzero(some))
+
     def rows(self, chosen: Ints) -> "VectorValue":
         """Return some of the series, in the order given."""
         labels = [self.labels[row] for row in chosen.tolist()]

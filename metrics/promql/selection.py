@@ -12,7 +12,16 @@ from metrics.promql.native.stats import NEEDS_ALL, Need
 from metrics.promql.nodes import Anchor, RangeSelector, Selector
 from metrics.promql.operands import Grid, RangeValue, VectorValue, refuse_too_many, stacked, vector_of
 from metrics.promql.ranges.extending.windows import interpolated
-from metrics.promql.types import Ints, Limits, Matcher, PartedSource, QueryError, SeriesColumns, SeriesSource
+from metrics.promql.types import (
+    Ints,
+    Limits,
+    Matcher,
+    PartedSource,
+    QueryError,
+    SeriesColumns,
+    SeriesSource,
+    Worked,
+)
 from metrics.promql.windows.bounds import contiguous, newest_in, windows_over, without_stale_markers
 
 
@@ -49,6 +58,20 @@ class Reader:
         if selector.smoothing == "smoothed" and not sampled_at:
             return self._smoothed(selector, grid, ends)
 
+        first = int(ends[0]) - self.lookback_ms + 1
+        newest = self._newest_of(ends, sampled_at=sampled_at)
+        return stacked(self._each(selector, first, int(ends[-1]), grid.count, newest), grid.count)
+
+    def newest_parts(self, selector: Selector, grid: Grid, work: Callable[[VectorValue], Worked]) -> list[Worked]:
+        """Return what `work` makes of the newest samples, some series after the other."""
+        ends = self.ends_of(grid, selector.offset_ms, selector.anchor)
+        newest = self._newest_of(ends)
+        first = int(ends[0]) - self.lookback_ms + 1
+        return self._each(selector, first, int(ends[-1]), grid.count, lambda columns: work(newest(columns)))
+
+    def _newest_of(self, ends: Ints, *, sampled_at: bool = False) -> Callable[[SeriesColumns], VectorValue]:
+        """Return what finds the newest sample of each series within the look-back, or when it was taken."""
+
         def newest(columns: SeriesColumns) -> VectorValue:
             columns = self.need.of(columns)
             windows = windows_over(columns, ends, self.lookback_ms)
@@ -60,10 +83,9 @@ class Reader:
                     vector.values = columns.timestamps_ms[newest] / 1000.0
                 elif columns.histograms is not None:
                     vector.histograms = np.where(present, columns.histograms[newest], None)
-            return vector.rows(np.flatnonzero(present.any(axis=1)))
+            return vector.answered()
 
-        first = int(ends[0]) - self.lookback_ms + 1
-        return stacked(self._each(selector, first, int(ends[-1]), grid.count, newest), grid.count)
+        return newest
 
     def started(self, selector: Selector, grid: Grid) -> VectorValue:
         """Return since when the newest sample within the look-back counts, in seconds; 0 where that is not known."""
@@ -101,9 +123,17 @@ class Reader:
 
     def over_windows(self, node: RangeSelector, grid: Grid, work: Callable[[RangeValue], VectorValue]) -> VectorValue:
         """Return what `work` makes of the windows, some series after the other."""
+        return stacked(self.window_parts(node, grid, work), grid.count)
+
+    def window_parts(self, node: RangeSelector, grid: Grid, work: Callable[[RangeValue], Worked]) -> list[Worked]:
+        """Return what `work` makes of the windows of some series after the other."""
         first, last, ranged = self._reach(node, grid)
-        vectors = self._each(node.selector, first, last, grid.count, lambda columns: work(ranged(columns)))
-        return stacked(vectors, grid.count)
+        return self._each(node.selector, first, last, grid.count, lambda columns: work(ranged(columns)))
+
+    @property
+    def has_parts(self) -> bool:
+        """Tell whether the source hands its series out in parts."""
+        return isinstance(self.source, PartedSource)
 
     def _reach(self, node: RangeSelector, grid: Grid) -> tuple[int, int, Callable[[SeriesColumns], RangeValue]]:
         """Return the first and last millisecond that windows need, and what makes windows of columns."""
@@ -120,8 +150,8 @@ class Reader:
         return first, int(ends[-1]) + after * self.lookback_ms, ranged
 
     def _each(
-        self, selector: Selector, t_min_ms: int, t_max_ms: int, steps: int, work: Callable[[SeriesColumns], VectorValue]
-    ) -> list[VectorValue]:
+        self, selector: Selector, t_min_ms: int, t_max_ms: int, steps: int, work: Callable[[SeriesColumns], Worked]
+    ) -> list[Worked]:
         """Work on the series a selector finds: in the source's own parts where it has such, else all at once."""
         if not isinstance(self.source, PartedSource) or len(selector.alternatives) > 1:
             columns = self._columns(selector, t_min_ms, t_max_ms)
@@ -129,7 +159,7 @@ class Reader:
             return [work(columns)]
         found: list[int] = []
 
-        def counted(columns: SeriesColumns) -> VectorValue:
+        def counted(columns: SeriesColumns) -> Worked:
             self.check()
             found.append(len(columns.labels))
             self._count(columns)

@@ -1,6 +1,6 @@
 """What goes into the PromQL engine and what comes out of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
@@ -29,6 +29,35 @@ class Matcher:
     value: str
 
 
+Remembered = TypeVar("Remembered")
+MOST_REMEMBERED = 16
+
+
+class LabelSets(list[dict[str, str]]):
+    """Label sets a source hands out again and again; nobody changes them, so what is worked out of them stays true."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self, labels: Iterable[dict[str, str]] = ()) -> None:
+        """Start with nothing worked out."""
+        super().__init__(labels)
+        self._known: dict[Hashable, object] = {}
+
+    def remembered(self, key: Hashable, work: Callable[[], Remembered]) -> Remembered:
+        """Return what `work` makes of the labels, from the last time where it was asked under this key before."""
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            found = self._known[key] = work()
+        return found  # type: ignore[return-value]
+
+
+def remembered(labels: list[dict[str, str]], key: Hashable, work: Callable[[], Remembered]) -> Remembered:
+    """Return what `work` makes of some labels, remembered where they are a source's."""
+    return labels.remembered(key, work) if isinstance(labels, LabelSets) else work()
+
+
 @dataclass(slots=True)
 class SeriesColumns:
     """Ragged columns: series i owns rows offsets[i]:offsets[i+1], sorted by time, times unique.
@@ -44,6 +73,36 @@ class SeriesColumns:
     values: Floats
     histograms: Histograms | None = None
     starts_ms: Ints | None = None
+
+
+class SharedTimes(SeriesColumns):
+    """Numbers of series that all have samples at the same times; `timestamps_ms` is made when somebody asks for it.
+
+    A source that knows that there is no stale marker among them says so.
+    """
+
+    __slots__ = ("_tiled", "may_be_stale", "shared_ms")
+
+    def __init__(
+        self, labels: list[dict[str, str]], shared_ms: Ints, values: Floats, *, may_be_stale: bool = True
+    ) -> None:
+        """Take one row of times, and the values series after series."""
+        self.shared_ms, self.may_be_stale = shared_ms, may_be_stale
+        self._tiled: Ints | None = None
+        offsets = np.arange(len(labels) + 1, dtype=np.int64) * shared_ms.size
+        self.labels, self.offsets, self.values = labels, offsets, values
+        self.histograms, self.starts_ms = None, None
+
+    @property
+    def timestamps_ms(self) -> Ints:  # type: ignore[override]
+        """Return the times of all samples, series after series."""
+        if self._tiled is None:
+            self._tiled = np.tile(self.shared_ms, len(self.labels))
+        return self._tiled
+
+    def plain(self) -> SeriesColumns:
+        """Return the same samples, each with its time."""
+        return SeriesColumns(self.labels, self.offsets, self.timestamps_ms, self.values)
 
 
 Worked = TypeVar("Worked")

@@ -56,7 +56,7 @@ class Assembly:
 
     def part(self, begin: int, end: int) -> "Assembly":
         """Return an assembly of `ids[begin:end]` alone, with what the head blocks hold of them."""
-        offsets, heads = self._head_part(begin, end)
+        offsets, heads = self.head_part(begin, end)
         part = Assembly(self.ids[begin:end], self.t_min_ms, self.t_max_ms, self.max_samples, self.is_late, heads)
         part._head_offsets = offsets
         return part
@@ -83,11 +83,12 @@ class Assembly:
             raise QueryError("the query took too long to read its samples", kind="timeout")
         numbers = np.full(SERIES_PER_GROUP, -1, np.int64)
         numbers[self.ids[begin:end] % SERIES_PER_GROUP] = np.arange(end - begin)
-        head = self._head_part(begin, end)
+        head = self.head_part(begin, end)
         if not self._take_in_order(numbers, blocks, head):
             self._take_sorted(numbers, blocks, head)
 
-    def _head_part(self, begin: int, end: int) -> tuple[Ints, Samples]:
+    def head_part(self, begin: int, end: int) -> tuple[Ints, Samples]:
+        """Return where the samples of each of these series begin that are not packed yet, and the samples."""
         offsets = self._head_offsets[begin : end + 1]
         low, high = int(offsets[0]), int(offsets[-1])
         heads = self.heads

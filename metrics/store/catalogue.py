@@ -5,10 +5,10 @@ but the transaction horizon: every row whose transaction was not finished at the
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import groupby, pairwise
+from itertools import count, groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,8 @@ class MetricColumns:
     metric_id: int
     ids: Growing = field(default_factory=lambda: Growing(np.zeros(8, np.int64)))
     labels: dict[str, Growing] = field(default_factory=dict)
+    # No two have the same, not even of one metric.
+    number: int = field(default_factory=count(1).__next__)
 
     def taking(self, rows: Ints) -> "MetricColumns":
         """Return columns of these rows only."""
@@ -155,6 +157,7 @@ class Catalogue:
         self._known: set[int] = set()
         self._horizon = 0
         self._gone = 0
+        self._changes = 0
 
     def __len__(self) -> int:
         return len(self._known)
@@ -167,6 +170,7 @@ class Catalogue:
     def clear(self) -> None:
         """Forget everything, so that the next refresh reads it again."""
         with self._lock:
+            self._changes += 1
             self._metrics, self._values, self._known, self._horizon, self._gone = {}, {}, set(), 0, 0
 
     def refresh(self, cursor: psycopg.Cursor[Any]) -> None:
@@ -196,6 +200,7 @@ class Catalogue:
     def _remove(self, gone: set[int]) -> None:
         """Put new columns in the place of those that lose rows: a query may be reading the old ones."""
         self._known -= gone
+        self._changes += 1
         ids = np.array(sorted(gone), np.int64)
         for name, columns in list(self._metrics.items()):
             size = columns.ids.size
@@ -234,6 +239,7 @@ class Catalogue:
                 return
             ids, metrics, names, labels = zip(*rows, strict=True)
             self._known.update(ids)
+            self._changes += 1
             borders = np.flatnonzero(np.diff(np.array(metrics, np.int64), prepend=-1)).tolist()
             for begin, end in pairwise([*borders, len(rows)]):
                 self._append(names[begin], metrics[begin], ids[begin:end], labels[begin:end])
@@ -275,6 +281,15 @@ class Catalogue:
             if groups is not None:
                 found = [_within(part, groups) for part in found]
             return [part for part in found if part.rows.size]
+
+    def edition(self, matchers: Sequence[Matcher]) -> Hashable:
+        """Return what is another than before when these matchers may find other series than before."""
+        with self._lock:
+            names = [one.value for one in matchers if one.name == METRIC_NAME_LABEL and one.op == "="]
+            if not names:
+                return self._changes
+            columns = self._metrics.get(names[0])
+            return (0, 0) if columns is None else (columns.number, columns.ids.size)
 
     def _table(self, matcher: Matcher) -> Bools:
         return accepts(matcher, self._values.get(matcher.name, LabelValues()).texts)

@@ -123,6 +123,11 @@ class OpenBlock:
     constant: float | None = None
     _column: Floats | Ints | None = None
 
+    @property
+    def may_be_stale(self) -> bool:
+        """Tell whether a stale marker may be among the values."""
+        return self._stale is not None or Section.STALE in self._sections
+
     def values(self, wanted: Bools) -> Floats | Ints:
         """Return the value column; only what belongs to wanted series (by their place in the block) is filled."""
         if self.constant is not None:

@@ -186,6 +186,16 @@ def place_series(
 
 
 @nb.njit(nogil=True, cache=True)
+def place_side_by_side(values, starts, length, place, out):
+    """Copy `length` values of each series, from where `starts` says on, into its row of `out` from `place` on."""
+    for s in range(starts.size):
+        held = values[starts[s] : starts[s] + length]
+        row = out[s, place : place + length]
+        for i in range(row.size):
+            row[i] = held[i]
+
+
+@nb.njit(nogil=True, cache=True)
 def place_runs(offsets, times, values, cursor, out_times, out_values):
     """Copy run after run (CSR) to where `cursor` says the next sample of each number goes."""
     for number in range(offsets.size - 1):
@@ -272,6 +282,7 @@ def warm_up() -> None:
     narrow(ints, ints, floats, ints, 0, 0, 0, ints.copy(), ints.copy(), floats.copy())
     cut_series(ints, ints, np.array([0, 1]), ints, ints, 0, 0, ints - 1, ints.copy(), ints.copy(), ints.copy())
     for values in (ints, floats):
+        place_side_by_side(values, ints, 1, 0, np.zeros((1, 1)))
         place_series(
             ints, ints, np.array([0, 1]), ints, ints, values, ints, ints, ints + 1, ints.copy(), ints.copy(), floats
         )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
 
-from metrics.promql.types import Matcher, QueryError, SeriesColumns
+from metrics.promql.types import Matcher, QueryError, SeriesColumns, SharedTimes
 from metrics.store import group_block, head_block, histogram_column, rolled
 from metrics.store.assembly import Assembly, HeldBlock
 from metrics.store.block_cache import BlockCache
@@ -27,6 +27,8 @@ from metrics.store.head_insert import head_insert
 from metrics.store.listing import BlockKey, BlockRef, list_blocks, new_series_came, series_changed
 from metrics.store.protocol import Period, SelectLimits, TooManySamples
 from metrics.store.raw import raw_cursor
+from metrics.store.selected import SelectedPart, Selections
+from metrics.store.sharing import shared_columns
 
 Ints = npt.NDArray[np.int64]
 CACHE_BYTES = 256 << 20
@@ -37,14 +39,10 @@ FETCH = 500
 RECHECK_SECONDS = 600.0
 # Reading a million series takes some seconds, which is nobody's query to pay for and must not begin again with each.
 LOADING_MS = 600_000
-# So many series are read and worked on together: their samples of some hours fit a processor's cache.
-PART_SERIES = 200
 # Parts whose blocks may wait for a thread.
 AHEAD = 8
 Result = TypeVar("Result")
 PACKED, RECENT = "metrics_groupblock", "metrics_recentblock"
-# (group number, its first place among the wanted ids, the place after its last).
-Span = tuple[int, int, int]
 
 
 @contextmanager
@@ -72,6 +70,7 @@ class PostgresStore:
         self.limits = limits
         self._cache: BlockCache[OpenBlock] = BlockCache(max_bytes=cache_bytes, idle_seconds=BLOCK_IDLE_SECONDS)
         self._head_cache: BlockCache[Samples] = BlockCache(max_bytes=cache_bytes // 3, idle_seconds=HEAD_IDLE_SECONDS)
+        self._selections = Selections()
         # When it was asked, and the answer: before it there are roll-ups only.
         self._raw_begins = float("-inf"), 0
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
@@ -81,6 +80,7 @@ class PostgresStore:
         self.catalogue.clear()
         self._cache.clear()
         self._head_cache.clear()
+        self._selections.forget()
         self._raw_begins = float("-inf"), 0
         histogram_column.forget_histograms()
         FENCE.forget()
@@ -102,7 +102,7 @@ class PostgresStore:
 
     def select(self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
         """Return the matching series with samples in the range, both ends included."""
-        return joined(self.each(matchers, t_min_ms, t_max_ms, _same))
+        return joined(self.each(matchers, t_min_ms, t_max_ms, _plain))
 
     def each(
         self, matchers: Sequence[Matcher], t_min_ms: int, t_max_ms: int, work: Callable[[SeriesColumns], Result]
@@ -225,23 +225,19 @@ class PostgresStore:
         """Read and work; None where that took more than can be read outside a snapshot."""
         # The horizon first: what another thread learns in between is new to this reading.
         horizon = self.catalogue.horizon
-        found = self.catalogue.find(asked.matchers)
-        if not found or asked.t_min_ms > asked.t_max_ms:
+        selected = self._selections.of(self.catalogue, asked.matchers)
+        if not selected.parts or asked.t_min_ms > asked.t_max_ms:
             return None if not in_snapshot and new_series_came(cursor, horizon) else []
-        ids = np.concatenate([part.ids for part in found])
-        numbers = np.unique(ids // group_block.SERIES_PER_GROUP).tolist()
-        listing = list_blocks(cursor, horizon, numbers, asked.t_min_ms, asked.t_max_ms)
+        listing = list_blocks(cursor, horizon, selected.groups, asked.t_min_ms, asked.t_max_ms)
         if listing.has_new_series and not in_snapshot:
             return None
-        self._check_size(ids, listing.groups)
-        order = np.argsort(ids, kind="stable")
-        whole = Assembly(ids[order], asked.t_min_ms, asked.t_max_ms, self.limits.max_samples, self._deadline())
+        self._check_size(selected.fullest, listing.groups)
+        whole = Assembly(selected.ids, asked.t_min_ms, asked.t_max_ms, self.limits.max_samples, self._deadline())
         heads = self.heads(cursor, listing.heads)
         if len(heads) != len(listing.heads):
             return None
         whole.take_heads(heads)
-        labels = [labels for part in found for labels in self.catalogue.labels_of(part)]
-        return self._spread(cursor, whole, [labels[row] for row in order.tolist()], listing.groups, work)
+        return self._spread(cursor, whole, selected.parts, listing.groups, work)
 
     def _deadline(self) -> Callable[[], bool]:
         ends_at = ends_at_seconds(self.limits.timeout_ms)
@@ -251,7 +247,7 @@ class PostgresStore:
         self,
         cursor: psycopg.Cursor[Any],
         whole: Assembly,
-        labels: list[dict[str, str]],
+        parts: Sequence[SelectedPart],
         refs: Sequence[BlockRef],
         work: Callable[[SeriesColumns], Result],
     ) -> list[Result] | None:
@@ -261,29 +257,28 @@ class PostgresStore:
             of_group.setdefault(ref.key[2], []).append(ref)
         sizes: list[int] = []
 
-        def worked(spans: list[Span], held: dict[BlockKey, OpenBlock]) -> Result:
-            begin, end = spans[0][1], spans[-1][2]
-            part = whole.part(begin, end)
-            for group, low, high in spans:
-                blocks = [HeldBlock(ref.key[1], held[ref.key]) for ref in of_group.get(group, ())]
-                part.take_group(low - begin, high - begin, blocks)
-            sizes.append(part.size)
+        def worked(wanted: SelectedPart, held: dict[BlockKey, OpenBlock]) -> Result:
+            blocks = {
+                group: [HeldBlock(ref.key[1], held[ref.key]) for ref in of_group.get(group, ())]
+                for group, _, _ in wanted.spans
+            }
+            columns = part_columns(whole.part(wanted.begin, wanted.end), wanted, blocks)
+            sizes.append(columns.values.size)
             if sum(sizes) > self.limits.max_samples:
                 raise TooManySamples(f"the query reads more than {self.limits.max_samples} samples")
-            return work(_columns(part, labels[begin:end]))
+            return work(columns)
 
-        parts = list(_parts(whole.ids))
         futures: list[Future[Result]] = []
         try:
-            for number, spans in enumerate(parts):
-                wanted = [ref for group, _, _ in spans for ref in of_group.get(group, ())]
+            for number, part in enumerate(parts):
+                wanted = [ref for group, _, _ in part.spans for ref in of_group.get(group, ())]
                 held = self.opened(cursor, wanted)
                 if len(held) != len(wanted):
                     return None
                 if len(parts) == 1:
-                    return [worked(spans, held)]
+                    return [worked(part, held)]
                 # The caller's context goes along: numpy keeps in it which errors are silent.
-                futures.append(self._threads().submit(copy_context().run, worked, spans, held))
+                futures.append(self._threads().submit(copy_context().run, worked, part, held))
                 if number >= AHEAD:
                     futures[number - AHEAD].result()
             return [future.result() for future in futures]
@@ -297,9 +292,7 @@ class PostgresStore:
             self._pool = os.getpid(), ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="query")
         return self._pool[1]
 
-    def _check_size(self, ids: Ints, groups: Sequence[BlockRef]) -> None:
-        _, members = np.unique(ids // group_block.SERIES_PER_GROUP, return_counts=True)
-        fullest = int(np.max(members))
+    def _check_size(self, fullest: int, groups: Sequence[BlockRef]) -> None:
         estimate = sum(ref.samples for ref in groups) * fullest // group_block.SERIES_PER_GROUP
         if estimate > self.limits.max_samples:
             raise TooManySamples(f"the query reads about {estimate} samples, at most {self.limits.max_samples}")
@@ -340,6 +333,17 @@ def _insert(samples: Samples) -> None:
         FENCE.learn()
 
 
+def part_columns(part: Assembly, wanted: SelectedPart, blocks: dict[int, list[HeldBlock]]) -> SeriesColumns:
+    """Return the samples of some series from the blocks of their groups."""
+    groups = [(low - wanted.begin, high - wanted.begin, blocks[group]) for group, low, high in wanted.spans]
+    shared = shared_columns(part, groups, wanted.labels)
+    if shared is not None:
+        return shared
+    for low, high, held in groups:
+        part.take_group(low, high, held)
+    return _columns(part, wanted.labels)
+
+
 def _columns(assembly: Assembly, labels: list[dict[str, str]]) -> SeriesColumns:
     counts = np.concatenate(assembly.counts)
     filled = np.flatnonzero(counts)
@@ -360,21 +364,8 @@ class _Asked:
     t_max_ms: int
 
 
-def _parts(ids: Ints) -> Iterator[list[Span]]:
-    """Cut ascending ids at the borders of groups into parts of about as many series as are worked on at once."""
-    numbers, begins = np.unique(ids // group_block.SERIES_PER_GROUP, return_index=True)
-    ends = [*begins[1:].tolist(), ids.size]
-    part: list[Span] = []
-    for span in zip(numbers.tolist(), begins.tolist(), ends, strict=True):
-        if part and span[2] - part[0][1] > PART_SERIES:
-            yield part
-            part = []
-        part.append(span)
-    yield part
-
-
-def _same(columns: SeriesColumns) -> SeriesColumns:
-    return columns
+def _plain(columns: SeriesColumns) -> SeriesColumns:
+    return columns.plain() if isinstance(columns, SharedTimes) else columns
 
 
 def joined(parts: Sequence[SeriesColumns]) -> SeriesColumns:

@@ -9,8 +9,9 @@ from metrics.promql.engine import evaluate
 from metrics.promql.types import Matcher, QueryError, SeriesColumns
 from metrics.store import compaction
 from metrics.store.columns import Samples
-from metrics.store.postgres import PART_SERIES, PostgresStore
+from metrics.store.postgres import PostgresStore
 from metrics.store.protocol import SelectLimits, TooManySamples
+from metrics.store.selected import PART_SERIES
 from tests.metrics.test_store import make_series
 
 pytestmark = pytest.mark.django_db
@@ -50,12 +51,19 @@ def test_the_engine_answers_from_parts_what_it_answers_from_the_whole(store: Pos
         def select(self, matchers: list[Matcher], t_min_ms: int, t_max_ms: int) -> SeriesColumns:
             return store.select(matchers, t_min_ms, t_max_ms)
 
-    for query in ("sum(many)", "rate(many[1m])", "quantile_over_time(0.5, many[1m])", "absent_over_time(many[1m])"):
+    aggregations = [
+        f"{op} {by} ({inner})"
+        for op in ("sum", "avg", "min", "max", "count", "group", "stddev")
+        for by in ("", "by (i)", "without (i)")
+        for inner in ("many", "rate(many[1m])", "last_over_time(many[30s])", "many * 2", "max_over_time(many[30s:15s])")
+    ]
+    for query in (*aggregations, "rate(many[1m])", "quantile_over_time(0.5, many[1m])", "absent_over_time(many[1m])"):
         grid = {"start_ms": T0 + 30_000, "end_ms": T0 + 60_000, "step_ms": 15_000}
         ours = evaluate(query, source=store, **grid)  # type: ignore[arg-type]
         plain = evaluate(query, source=Whole(), **grid)  # type: ignore[arg-type]
         assert ours.labels == plain.labels
-        np.testing.assert_array_equal(ours.values[ours.present], plain.values[plain.present])
+        np.testing.assert_array_equal(ours.present, plain.present)
+        np.testing.assert_allclose(ours.values[ours.present], plain.values[plain.present], rtol=1e-14)
 
 
 def test_the_work_is_spread_over_threads_and_keeps_the_callers_context(store: PostgresStore) -> None:

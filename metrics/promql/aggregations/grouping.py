@@ -7,7 +7,7 @@ import numpy as np
 from metrics.promql.labels import NAME, Signature, numbered, only, signature_function, without
 from metrics.promql.nodes import Aggregate
 from metrics.promql.operands import VectorValue
-from metrics.promql.types import Bools, Ints
+from metrics.promql.types import Bools, Ints, remembered
 
 
 @dataclass(slots=True)
@@ -31,13 +31,20 @@ class Groups:
 
 def group_series(node: Aggregate, vector: VectorValue) -> Groups:
     """Sort series into groups by the labels of the aggregation."""
+    key = ("groups", node.grouping, node.without)
+    group, names = remembered(vector.labels, key, lambda: _grouped(node, vector.labels))
+    drops = np.zeros(len(names), dtype=np.bool_)
+    drops[group[vector.drops_name]] = True
+    return Groups(group, names, drops)
+
+
+def _grouped(node: Aggregate, labels: list[dict[str, str]]) -> tuple[Ints, list[dict[str, str]]]:
+    """Return the number of each series' group, and what the groups are called."""
     signature = signature_function(node.grouping, on=not node.without)
     numbers: dict[Signature, int] = {}
-    group = numbered((signature(labels) for labels in vector.labels), numbers)
+    group = numbered((signature(one) for one in labels), numbers)
     first = np.unique(group, return_index=True)[1].tolist() if len(group) else []
-    drops = np.zeros(len(numbers), dtype=np.bool_)
-    np.logical_or.at(drops, group, vector.drops_name)
-    return Groups(group, [group_labels(node, vector.labels[row]) for row in first], drops)
+    return group, [group_labels(node, labels[row]) for row in first]
 
 
 def group_labels(node: Aggregate, labels: dict[str, str]) -> dict[str, str]:

@@ -66,6 +66,41 @@ def reduce_groups(op: int, values: Floats, present: Bools, group: Ints, out: Flo
 
 
 @njit(nogil=True, cache=True)
+def sum_groups(values: Floats, present: Bools, group: Ints, totals: Floats, lost: Floats, counts: Floats) -> None:
+    """Add up the series of each group step by step; the sum is `totals`, and `lost` what rounding took from it."""
+    # The only number that leaves every other as it is when it is added to it.
+    totals[:] = -0.0
+    lost[:] = 0.0
+    counts[:] = 0.0
+    for i in range(values.shape[0]):
+        g = group[i]
+        row, here = values[i], present[i]
+        total, error, count = totals[g], lost[g], counts[g]
+        for k in range(row.size):
+            if here[k]:
+                total[k], error[k] = compensated(row[k], total[k], error[k])
+                count[k] += 1.0
+
+
+@njit(nogil=True, cache=True)
+def merge_sums(
+    totals: Floats, lost: Floats, counts: Floats, group: Ints, out: Floats, out_lost: Floats, out_counts: Floats
+) -> None:
+    """Add up sums of parts, with what rounding took from each of them."""
+    out[:] = -0.0
+    out_lost[:] = 0.0
+    out_counts[:] = 0.0
+    for i in range(totals.shape[0]):
+        g = group[i]
+        for k in range(totals.shape[1]):
+            if counts[i, k] > 0.0:
+                out[g, k], out_lost[g, k] = compensated(totals[i, k], out[g, k], out_lost[g, k])
+                if not np.isinf(out[g, k]):
+                    out_lost[g, k] += lost[i, k]
+                out_counts[g, k] += counts[i, k]
+
+
+@njit(nogil=True, cache=True)
 def group_quantiles(
     q: Floats, values: Floats, present: Bools, starts: Ints, members: Ints, out: Floats, seen: Bools
 ) -> None:
@@ -106,5 +141,7 @@ def warm_up() -> None:
     values, present = np.ones((1, 1)), np.ones((1, 1), np.bool_)
     group, starts, out = np.zeros(1, np.int64), np.array([0, 1]), np.empty((1, 1))
     reduce_groups(SUM, values, present, group, out, np.empty((1, 1)))
+    sum_groups(values, present, group, out, np.empty((1, 1)), np.empty((1, 1)))
+    merge_sums(values, values, values, group, out, np.empty((1, 1)), np.empty((1, 1)))
     group_quantiles(np.array([0.5]), values, present, starts, group, out, present.copy())
     best_of_groups(np.array([1]), values, present, starts, group, np.zeros((1, 1), np.bool_))

@@ -51,9 +51,9 @@ def over_range(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarValue
         vector = _over_numbers(frame, ranged, scalars)
     else:
         vector = over_histograms(frame, ranged, lambda part: _over_numbers(frame, part, scalars))
-    tell_of_numbers(frame, numbers_of(vector), scalars)
     tell_of_overlaps(frame, ranged, vector)
-    return vector.rows(np.flatnonzero(vector.present.any(axis=1)))
+    tell_of_numbers(frame, numbers_of(vector).answered(), scalars)
+    return vector.answered()
 
 
 def _over_numbers(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarValue]) -> VectorValue:
@@ -64,11 +64,10 @@ def _over_numbers(frame: Frame[Call], ranged: RangeValue, scalars: list[ScalarVa
     if ranged.columns.starts_ms is not None and name in OF_COUNTERS:
         return over_started(frame, ranged)
     windows = windows_over(ranged.columns, ranged.ends_ms, ranged.range_ms)
-    counts = windows.counts
-    out = np.zeros(counts.shape)
+    out = np.zeros((len(windows.row), windows.lo.shape[1]))
     needed = _fill(frame, ranged, [scalar.values for scalar in scalars], windows, out)
-    drops: Bools = ranged.drops_name if name in KEEPS_NAME else np.ones(len(counts), dtype=np.bool_)
-    return VectorValue(ranged.columns.labels, out, counts >= needed, drops)
+    drops: Bools = ranged.drops_name if name in KEEPS_NAME else np.ones(len(out), dtype=np.bool_)
+    return VectorValue(ranged.columns.labels, out, windows.holding(needed), drops)
 
 
 def _fill(frame: Frame[Call], ranged: RangeValue, numbers: list[Floats], windows: Windows, out: Floats) -> int:
@@ -89,7 +88,7 @@ def _fill(frame: Frame[Call], ranged: RangeValue, numbers: list[Floats], windows
     if name in CHANGE_OVER_WINDOW:
         counter, per_second = CHANGE_OVER_WINDOW[name]
         edges = (ranged.ends_ms, ranged.range_ms)
-        kernels.extrapolated(offsets, times, values, *at, *edges, counter, per_second, out)
+        kernels.extrapolated(offsets, values, *at, *windows.times, *edges, counter, per_second, out)
         return 2
     if name in CHANGE_AT_END:
         kernels.instantaneous(offsets, times, values, *at, CHANGE_AT_END[name], out)

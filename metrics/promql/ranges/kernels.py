@@ -223,51 +223,75 @@ def window_instants(
 
 
 @njit(nogil=True, cache=True)
+def count_falls(values: Floats, a: int, b: int) -> int:
+    """Return how often a counter fell between the samples a..b-1."""
+    held = values[a:b]
+    count = 0
+    # Counted from zero up, the loop needs no check of its places and takes several at a time.
+    for j in range(held.size - 1):
+        count += 1 if held[j + 1] < held[j] else 0
+    return count
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def window_edges(
+    lo: Ints, hi: Ints, times: Ints, begins: Ints, ends: Ints, range_ms: int, before: Floats, after: Floats,
+    sampled: Floats,
+) -> None:  # fmt: skip
+    """Fill how far each window may be stretched to its start and to its end, and the seconds between its samples."""
+    for r in range(lo.shape[0]):
+        for k in range(lo.shape[1]):
+            first, last = begins[r] + lo[r, k], begins[r] + hi[r, k] - 1
+            if last <= first:
+                continue
+            to_start = (times[first] - (ends[k] - range_ms)) / 1000.0
+            to_end = (ends[k] - times[last]) / 1000.0
+            sampled[r, k] = (times[last] - times[first]) / 1000.0
+            spacing = sampled[r, k] / (last - first)
+            before[r, k] = to_start if to_start < spacing * 1.1 else spacing / 2.0
+            after[r, k] = to_end if to_end < spacing * 1.1 else spacing / 2.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def extrapolated(
-    offsets: Ints, timestamps: Ints, values: Floats, row: Ints, lo: Ints, hi: Ints,
+    offsets: Ints, values: Floats, row: Ints, lo: Ints, hi: Ints, times: Ints, begins: Ints,
     ends: Ints, range_ms: int, counter: bool, per_second: bool, out: Floats,
 ) -> None:  # fmt: skip
     """Rate, increase and delta: the change in a window, stretched to its edges as far as the spacing allows."""
     steps = lo.shape[1]
-    longest = 0
+    before, after, sampled = np.zeros(lo.shape), np.zeros(lo.shape), np.ones(lo.shape)
+    window_edges(lo, hi, times, begins, ends, range_ms, before, after, sampled)
+    unit = range_ms / 1000.0 if per_second else 1.0
+    usual = (sampled + before + after) / sampled / unit
+    falls = np.zeros(1, np.int64)
     for i in range(offsets.size - 1):
-        longest = max(longest, offsets[i + 1] - offsets[i])
-    falls = np.zeros(longest + 1, np.int64)
-    to_start, to_end, sampled = np.empty(steps), np.empty(steps), np.empty(steps)
-    known = -1
-    for i in range(offsets.size - 1):
-        base, stop, r = offsets[i], offsets[i + 1], row[i]
-        if r != known:
-            known = r
-            for k in range(steps):
-                a, b = base + lo[r, k], base + hi[r, k]
-                if b - a >= 2:
-                    to_start[k] = (timestamps[a] - (ends[k] - range_ms)) / 1000.0
-                    to_end[k] = (ends[k] - timestamps[b - 1]) / 1000.0
-                    sampled[k] = (timestamps[b - 1] - timestamps[a]) / 1000.0
-        if counter:
-            for j in range(1, stop - base):
+        base, r = offsets[i], row[i]
+        length = offsets[i + 1] - base
+        fell = counter and count_falls(values, base + lo[r, 0], base + hi[r, steps - 1]) > 0
+        if fell:
+            if falls.size <= length:
+                falls = np.zeros(length + 1, np.int64)
+            for j in range(1, length):
                 falls[j] = falls[j - 1] + (1 if values[base + j] < values[base + j - 1] else 0)
+        numbers, line = values[base : offsets[i + 1]], out[i]
+        first, behind, seconds = lo[r], hi[r], sampled[r]
+        ahead, past, factors = before[r], after[r], usual[r]
         for k in range(steps):
-            low, high = lo[r, k], hi[r, k] - 1
+            low, high = first[k], behind[k] - 1
             if high <= low:
                 continue
-            opening = values[base + low]
-            change = values[base + high] - opening
-            if counter and falls[high] != falls[low]:
-                for j in range(base + low + 1, base + high + 1):
-                    if values[j] < values[j - 1]:
-                        change += values[j - 1]
-            spacing = sampled[k] / (high - low)
-            threshold = spacing * 1.1
-            before = to_start[k] if to_start[k] < threshold else spacing / 2.0
-            if counter and change > 0.0 and opening >= 0.0:
-                before = min(before, sampled[k] * (opening / change))
-            after = to_end[k] if to_end[k] < threshold else spacing / 2.0
-            factor = (sampled[k] + before + after) / sampled[k]
-            if per_second:
-                factor /= range_ms / 1000.0
-            out[i, k] = change * factor
+            opening = numbers[low]
+            change = numbers[high] - opening
+            if fell and falls[high] != falls[low]:
+                for j in range(low + 1, high + 1):
+                    if numbers[j] < numbers[j - 1]:
+                        change += numbers[j - 1]
+            factor = factors[k]
+            # A counter cannot have begun below zero; asked without a division first.
+            if counter and opening >= 0.0 and seconds[k] * opening < ahead[k] * change * 1.000001:
+                limited = min(ahead[k], seconds[k] * (opening / change))
+                factor = (seconds[k] + limited + past[k]) / seconds[k] / unit
+            line[k] = change * factor
 
 
 @njit(nogil=True, cache=True)
@@ -360,7 +384,7 @@ def warm_up() -> None:
     reduce_windows(SUM, parameters, offsets, values, row, lo, hi, out)
     sliding_extremes(True, offsets, values, row, lo, hi, out)
     window_instants(TS_OF_MAX, offsets, timestamps, values, row, lo, hi, out)
-    extrapolated(offsets, timestamps, values, row, lo, hi, ends, 3, True, True, out)
+    extrapolated(offsets, values, row, lo, hi, timestamps, np.zeros(1, np.int64), ends, 3, True, True, out)
     instantaneous(offsets, timestamps, values, row, lo, hi, True, out)
     regressions(offsets, timestamps, values, row, lo, hi, ends, parameters, True, out)
     smoothed(offsets, values, row, lo, hi, parameters, parameters, out)
