@@ -8,6 +8,7 @@ rows the kill comes at a random moment of the real `manage.py compact --once` wh
 was not acknowledged then may be there or not.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ import numpy.typing as npt
 
 from aivillage_console.embedded import PostgresServer
 from bench.compactor_deaths import POINTS, kill_server
-from bench.harness import TREE, Report, report_from_arguments
+from bench.harness import TREE, Report
 
 SERIES, STEPS, BATCHES = 230, 40, 24
 DAY_MS = 86_400_000
@@ -39,6 +40,7 @@ NOW_MS = BEGIN_MS + 3 * DAY_MS
 SPACING_MS = DAY_MS // (STEPS * BATCHES)
 STEP_NAMES = ("compact_once", "pack_windows", "pack_days", "roll_days")
 TABLES = ("metrics_headblock", "metrics_recentblock", "metrics_groupblock", "metrics_rollupblock")
+KILLED = ("compactor", "PostgreSQL")
 ROUNDS = {True: 1, False: 2}
 RANDOM_ROUNDS = {True: 3, False: 15}
 START_SECONDS = 60.0
@@ -243,7 +245,7 @@ def watchful(bench: Bench) -> bool:
     return (clean, doubled, lost) == (Damage(), Damage(0, one, 0), Damage(one, 0, 0))
 
 
-def matrix(report: Report, bench: Bench) -> list[Cell]:
+def matrix(report: Report, bench: Bench, only: str | None) -> list[Cell]:
     """Kill at all points; returns what came of it."""
     cells = []
     if not watchful(bench):
@@ -251,7 +253,7 @@ def matrix(report: Report, bench: Bench) -> list[Cell]:
     report.note("a head block that was deleted and one that was there twice were both noticed before the kills")
     print(f"{'killed':<11}{'step':<16}{'point':<20}{'killed':>9}{'lost':>8}{'doubled':>9}{'changed':>9}")
     seconds = undisturbed_seconds(bench)
-    for who in ("compactor", "PostgreSQL"):
+    for who in (only,) if only else KILLED:
         whole = who == "PostgreSQL"
         for step in STEP_NAMES:
             for point in POINTS:
@@ -283,10 +285,15 @@ def server() -> Iterator[PostgresServer]:
 
 def main() -> None:
     """Print the matrix and the sum."""
-    report = report_from_arguments("compactor_kills", __doc__ or "")
+    parser = argparse.ArgumentParser(prog="python -m bench.compactor_kills", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round a point")
+    parser.add_argument("--only", choices=KILLED, help="kill this one only")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result to FILE")
+    arguments = parser.parse_args()
+    report = Report("compactor_kills", arguments.quick, arguments.json)
     begun = datetime.now(UTC)
     with server() as postgres:
-        cells = matrix(report, Bench(postgres))
+        cells = matrix(report, Bench(postgres), arguments.only)
     report.figure("kills", sum(cell.killed for cell in cells))
     report.figure("samples lost", sum(cell.lost for cell in cells))
     report.figure("samples doubled", sum(cell.doubled for cell in cells))
