@@ -2,6 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+from alerts.engine.alertmanager import syntax
+from alerts.engine.alertmanager.matching import BadMatcher, Matcher, all_hold
+
+MATCHERS = "matchers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,27 @@ def held_until(
 
 def matches(filters: Sequence[Mapping[str, object]], facts: Mapping[str, str]) -> bool:
     """Say whether any map of a filter list fits: entries AND, values in a list OR; an empty list fits everything."""
-    return not filters or any(all(_fits(facts.get(key), wanted) for key, wanted in entry.items()) for entry in filters)
+    return not filters or any(
+        all(_entry_fits(key, wanted, facts) for key, wanted in entry.items()) for entry in filters
+    )
+
+
+def _entry_fits(key: str, wanted: object, facts: Mapping[str, str]) -> bool:
+    """Say whether one entry fits; `matchers` holds texts, which see labels as they were sent."""
+    if key != MATCHERS or not isinstance(wanted, list | tuple):
+        return _fits(facts.get(key), wanted)
+    sent = {**facts, "severity": facts.get("severity_original", facts.get("severity", ""))}
+    matchers = [_matchers(str(text)) for text in wanted]
+    return all(each is not None and all_hold(each, sent) for each in matchers)
+
+
+@lru_cache(maxsize=1024)
+def _matchers(text: str) -> tuple[Matcher, ...] | None:
+    """Return what a text means; one that means nothing fits nothing."""
+    try:
+        return tuple(syntax.matchers(text))
+    except BadMatcher:
+        return None
 
 
 def _fits(value: str | None, wanted: object) -> bool:
