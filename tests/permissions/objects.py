@@ -23,6 +23,7 @@ from alerts.models import (
     RecordingBackfill,
     Rule,
     RuleGroup,
+    Silence,
     WebhookIn,
 )
 from forge_dashboard.models import Artifact, Checkpoint, GateResult, PhaseRun, PipelineEvent, Run
@@ -66,11 +67,18 @@ class Objects:
         """Return a recording rule that nobody computes over the past."""
         return Rule.objects.get(name="free")
 
+    @property
+    def silence(self) -> Silence:
+        """Return the silence there is, or make it: nobody else speaks of one."""
+        facts = {"starts_at": clock.now(), "ends_at": clock.now() + timedelta(hours=1), "author": "ada", "reason": "x"}
+        held = [{"name": "a", "value": "b", "isRegex": False, "isEqual": True}]
+        return Silence.objects.first() or Silence.objects.create(matchers=held, **facts)
+
     def of(self, path: str) -> Any:
         """Return the id of the object that this path speaks of."""
         nouns = {
             "/backfill/": self.past, "/backfills/": self.backfill,
-            "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
+            "/silence/": self.silence, "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
             "/policies/": self.policy, "/components/": self.check.component, "/checks/": self.check,
             "/health/": self.check.component, "/notifications/": self.notification, "/messages/": self.notification,
             "/hooks/": self.hook, "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source,
