@@ -19,7 +19,8 @@ from alerts.engine.prometheus.unit_tests.showing import (
     shown_number,
 )
 from alerts.engine.templates.formatting import quoted
-from alerts.engine.templates.values import Sample
+from alerts.engine.templates.times import span_text
+from alerts.engine.templates.values import Sample, Span
 from metrics.native_histograms.model import Histogram
 from metrics.promql.scripts.durations import BadScript
 from metrics.promql.scripts.series import labels_of, points_of, series_of
@@ -150,7 +151,7 @@ class _Run:
             return False
         problems = [found for group in self.groups for found in group.evaluate(self.ask, self.shelf, at_ms)]
         if problems:
-            at = duration_text(at_ms)
+            at = span_text(Span(at_ms * 1_000_000))
             self.stop(*(f"    rule: {name}, time: {at}, err: {text}" for name, text in problems))
         return not problems
 
