@@ -78,7 +78,8 @@ class Objects:
         """Return the id of the object that this path speaks of."""
         nouns = {
             "/backfill/": self.past, "/backfills/": self.backfill,
-            "/silence/": self.silence, "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
+            "/silence/": self.silence,
+            "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
             "/policies/": self.policy, "/components/": self.check.component, "/checks/": self.check,
             "/health/": self.check.component, "/notifications/": self.notification, "/messages/": self.notification,
             "/hooks/": self.hook, "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source,
