@@ -2,10 +2,10 @@
 
 The sender runs on the same processors as what it measures, so samples a second of wall time are a lower bound. Samples
 a second and core divide by the processor time of the console's whole tree of processes, from the supervisor to
-PostgreSQL (for a peer: of its process), until what came is packed, and leave the sender out. Background work of the
-console counts while samples come in; while it only waits for its minute to pack them, its idle load is taken off. Requests are built before
-the clock starts. Peers start on empty files and are sent the same bytes, and get the same seconds to settle. Durability
-is the console's default: each answer waits for the disk; neither peer waits for it.
+PostgreSQL (for a peer: of its process), until what came is packed, and leave the sender out. Background work counts
+while samples come in; while the console only waits for its minute to pack them, its idle load is taken off. Requests
+are built before the clock starts. Peers start on empty files and are sent the same bytes, and get the same seconds to
+settle. Durability is the console's default: each answer waits for the disk; neither peer waits for it.
 """
 
 import statistics

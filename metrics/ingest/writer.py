@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from itertools import islice
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -95,15 +97,31 @@ class SeriesIds:
         transaction.on_commit(lambda: self._remember(ids))
         return ids, limit
 
+    def known(self, given: bytes) -> int | None:
+        """Return the id of a label set under the name `given_name` has for it."""
+        return self._ids.get(given)
+
+    def learn(self, names: Mapping[bytes, int]) -> None:
+        """Remember ids by `given_name` too, once they are committed."""
+        transaction.on_commit(lambda: self._remember(names))
+
     def discard(self, ids: Ints) -> None:
         """Look these ids up again."""
         left = set(ids.tolist())
         self._ids = {key: one for key, one in self._ids.copy().items() if one not in left}
 
-    def _remember(self, ids: dict[bytes, int]) -> None:
+    def _remember(self, ids: Mapping[bytes, int]) -> None:
         if len(self._ids) + len(ids) > KNOWN_SERIES:
             self._ids = {}
         self._ids.update(ids)
+
+
+def given_name(labels: Mapping[str, str]) -> bytes:
+    """Return what names a label set as it was given: unsorted, unchecked, a tenth of the work of its fingerprint.
+
+    One byte longer than a fingerprint, so that the two are never taken for each other.
+    """
+    return b"=" + blake2b(orjson.dumps(labels), digest_size=16).digest()
 
 
 SERIES_IDS = SeriesIds()
@@ -133,7 +151,7 @@ def forget_series() -> None:
 def samples_store(samples: Samples, window: Window, written: Written) -> None:
     """Store the samples inside the window and count them."""
     times = samples.timestamps_ms
-    if times.size and (times.min() < window.low_ms or times.max() > window.high_ms):
+    if times.size and (np.min(times) < window.low_ms or np.max(times) > window.high_ms):
         inside = (times >= window.low_ms) & (times <= window.high_ms)
         written.refused[OUT_OF_WINDOW] += int(inside.size - np.count_nonzero(inside))
         samples = samples.take(inside)
@@ -142,7 +160,7 @@ def samples_store(samples: Samples, window: Window, written: Written) -> None:
         histograms = 0 if samples.histograms is None else sum(one is not None for one in samples.histograms)
         written.histograms += histograms
         written.samples += samples.values.size - histograms
-        written.newest_ms = int(samples.timestamps_ms.max())
+        written.newest_ms = int(np.max(samples.timestamps_ms))
 
 
 def _append(samples: Samples) -> None:
@@ -197,7 +215,12 @@ def _resolve_batch(batch: SeriesBatch, *, source_id: UUID, gate: Gate, now: date
     written = Written(series_ids=np.full(len(batch.labels), -1, np.int64))
     labels: dict[bytes, NewSeries] = {}
     keys: dict[int, bytes] = {}
+    names = [given_name(given) for given in batch.labels]
     for number, given in enumerate(batch.labels):
+        known = SERIES_IDS.known(names[number])
+        if known is not None:
+            written.series_ids[number] = known
+            continue
         try:
             keys[number], new = NewSeries.of(series_labels(list(given.items())))
         except BadSeries as error:
@@ -209,4 +232,5 @@ def _resolve_batch(batch: SeriesBatch, *, source_id: UUID, gate: Gate, now: date
         written.series_ids[number] = ids.get(key, -1)
         if key not in ids:
             written.refused[limit] += int(counts[number])
+    SERIES_IDS.learn({names[number]: ids[key] for number, key in keys.items() if key in ids})
     return written

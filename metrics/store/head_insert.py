@@ -8,6 +8,7 @@ import struct
 from contextlib import suppress
 from weakref import WeakSet
 
+import numpy as np
 import psycopg
 from psycopg import pq
 
@@ -33,7 +34,7 @@ def head_insert(connection: psycopg.Connection[tuple[object, ...]], samples: Sam
 
     Returns whether it is written: not where series were marked as leaving since `epoch`.
     """
-    first, last = int(samples.timestamps_ms.min()), int(samples.timestamps_ms.max())
+    first, last = int(np.min(samples.timestamps_ms)), int(np.max(samples.timestamps_ms))
     size, block = int(samples.values.size), head_block.encode(samples)
     if not connection.autocommit:
         # The driver begins the transaction with the first statement that it sees.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from aivillage_console.accounts.models import Source
 from metrics.domain import Metadata, SeriesBatch
 from metrics.ingest.rows import gate
 from metrics.ingest.windows import Window
-from metrics.ingest.writer import OUT_OF_WINDOW, Written, write_series
+from metrics.ingest.writer import OUT_OF_WINDOW, SERIES_IDS, Written, given_name, write_series
 from metrics.models import MetadataEntry, Metric, Series
 from metrics.promql.types import Matcher
 from metrics.store.postgres import STORE
@@ -74,3 +75,26 @@ def test_a_batch_of_metadata_alone_is_taken(write: Callable[[SeriesBatch], Writt
     written = write(batch(metadata=[Metadata("later", "counter", "s", "Comes later.")]))
     assert (written.samples, written.series_ids.tolist()) == (0, [])
     assert MetadataEntry.objects.get().family == "later"
+
+
+def test_label_sets_that_come_again_keep_their_ids_in_whatever_order_they_are_written(
+    write: Callable[[SeriesBatch], Written], django_capture_on_commit_callbacks: Any
+):
+    rows = [({"__name__": "up", "job": "a", "zone": ""}, NOW_MS, 1.0), ({"__name__": "up", "job": "b"}, NOW_MS, 2.0)]
+    with django_capture_on_commit_callbacks(execute=True):
+        first = write(batch(*rows))
+    assert SERIES_IDS.known(given_name(rows[1][0])) == first.series_ids[1]
+    turned = ({"job": "a", "__name__": "up"}, NOW_MS + 1, 3.0)
+    again = write(batch(*rows, turned, ({"__name__": "up", "job": ""}, NOW_MS, 4.0)))
+    assert again.series_ids.tolist()[:3] == [*first.series_ids.tolist(), first.series_ids[0]]
+    assert Series.objects.count() == 3
+    SERIES_IDS.discard(first.series_ids)
+    assert SERIES_IDS.known(given_name(rows[1][0])) is None
+
+
+def test_a_bad_label_set_is_refused_as_often_as_it_comes(
+    write: Callable[[SeriesBatch], Written], django_capture_on_commit_callbacks: Any
+):
+    for _ in range(2):
+        with django_capture_on_commit_callbacks(execute=True):
+            assert write(batch(({"job": "nameless"}, NOW_MS, 1.0))).refused.total() == 1
