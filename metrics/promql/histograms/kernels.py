@@ -165,6 +165,34 @@ def histogram_fractions(
                 out[g, k] = fraction_of_buckets(limits[0, k], limits[1, k], bounds[:size], counts[:size])
 
 
+@njit(nogil=True, cache=True)
+def histogram_falls(
+    values: Floats, present: Bools, starts: Ints, members: Ints, row_bounds: Floats, forced: Bools, falls: Floats
+) -> None:
+    """Note of each histogram where its counts fell at the forced steps.
+
+    falls[g] is the lowest and the highest bound whose count was below one before it, and by how much at most.
+    """
+    bounds, counts = np.empty(members.size), np.empty(members.size)
+    for g in range(starts.size - 1):
+        span = slice(starts[g], starts[g + 1])
+        for k in range(forced.shape[1]):
+            if not forced[g, k]:
+                continue
+            size = gathered(values, present, members[span], row_bounds[span], k, bounds, counts)
+            before = counts[0]
+            for i in range(1, size):
+                here = counts[i]
+                if here == before or nearly_equal(before, here):
+                    continue
+                if here < before:
+                    falls[g, 0] = min(falls[g, 0], bounds[i])
+                    falls[g, 1] = max(falls[g, 1], bounds[i])
+                    falls[g, 2] = max(falls[g, 2], before - here)
+                else:
+                    before = here
+
+
 def warm_up() -> None:
     """Compile every kernel here, or load it from the cache."""
     values, present, out = np.ones((1, 1)), np.ones((1, 1), np.bool_), np.empty((1, 1))
@@ -172,3 +200,4 @@ def warm_up() -> None:
     seen = present.copy()
     histogram_quantiles(np.array([0.5]), values, present, starts, members, bounds, out, seen, present.copy())
     histogram_fractions(np.ones((2, 1)), values, present, starts, members, bounds, out, present.copy())
+    histogram_falls(values, present, starts, members, bounds, present, np.zeros((1, 3)))

@@ -9,9 +9,8 @@ from metrics.native_histograms.text import general
 from metrics.promql.annotations import Note
 from metrics.promql.frames import Frame
 from metrics.promql.histograms.buckets import Histograms
-from metrics.promql.histograms.kernels import gathered, nearly_equal
+from metrics.promql.histograms.kernels import histogram_falls
 from metrics.promql.labels import NAME
-from metrics.promql.native.cells import places
 from metrics.promql.native.notes import for_metric
 from metrics.promql.nodes import Call, Place
 from metrics.promql.operands import VectorValue
@@ -51,27 +50,16 @@ def _moment(instant_ms: int) -> str:
 def tell_forced(frame: Frame[Call], held: Histograms, vector: VectorValue, forced: Bools, place: Place) -> None:
     """Inform about each metric some of whose counts fell."""
     found: dict[str, Falls] = {}
-    room = np.empty((2, held.members.size))
-    for group, step in places(forced):
-        span = slice(int(held.starts[group]), int(held.starts[group + 1]))
-        rows, bounds = held.members[span], held.bounds[span]
-        size = gathered(vector.values, vector.present, rows, bounds, step, room[0], room[1])
+    fell = np.tile([np.inf, -np.inf, 0.0], (len(held.labels), 1))
+    histogram_falls(vector.values, vector.present, held.starts, held.members, held.bounds, forced, fell)
+    for group in np.flatnonzero(forced.any(axis=1)).tolist():
         falls = found.setdefault(held.labels[group].get(NAME, ""), Falls())
-        _count_falls(falls, room[0, :size].tolist(), room[1, :size].tolist())
-        instant = frame.grid.start_ms + step * frame.grid.step_ms
-        falls.times += 1
-        falls.first_ms, falls.last_ms = min(falls.first_ms, instant), max(falls.last_ms, instant)
+        first, last, largest = fell[group].tolist()
+        falls.first_bound, falls.last_bound = min(falls.first_bound, first), max(falls.last_bound, last)
+        falls.largest = max(falls.largest, largest)
+        steps = np.flatnonzero(forced[group])
+        falls.times += steps.size
+        begin, end = (frame.grid.start_ms + int(step) * frame.grid.step_ms for step in (steps[0], steps[-1]))
+        falls.first_ms, falls.last_ms = min(falls.first_ms, begin), max(falls.last_ms, end)
     for name, falls in found.items():
         frame.notes.infos[FORCED + for_metric(name)] = Note(place, falls.detail())
-
-
-def _count_falls(falls: Falls, bounds: list[float], counts: list[float]) -> None:
-    before = counts[0]
-    for bound, count in zip(bounds[1:], counts[1:], strict=True):
-        if count == before or nearly_equal(before, count):
-            continue
-        if count < before:
-            falls.first_bound, falls.last_bound = min(falls.first_bound, bound), max(falls.last_bound, bound)
-            falls.largest = max(falls.largest, before - count)
-            continue
-        before = count
