@@ -51,6 +51,11 @@ class RuleGroup(Leased):
     )
     labels = models.JSONField(default=dict, blank=True, help_text="What every rule sets, unless it says otherwise.")
     file = models.CharField(max_length=200, blank=True, editable=False, help_text="The rule file it was imported from.")
+    alert_series = models.BinaryField(
+        default=b"",
+        editable=False,
+        help_text="The series that told of its alerts last; only the metrics app can read them.",
+    )
     last_evaluated_at = models.DateTimeField(null=True, blank=True, help_text="Grid time of the last evaluation.")
     evaluation_seconds = models.FloatField(default=0, editable=False, help_text="What the last round took.")
     missed = models.PositiveBigIntegerField(default=0, help_text="Grid times that were never evaluated.")

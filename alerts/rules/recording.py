@@ -102,6 +102,17 @@ def _values(
     return values, packed
 
 
+def named_samples(samples: Sequence[tuple[Mapping[str, str], float]], at_ms: int) -> SeriesBatch:
+    """Return a batch of one sample for each label set, all at one time."""
+    size = len(samples)
+    return SeriesBatch(
+        labels=[{name: labels[name] for name in sorted(labels)} for labels, _ in samples],
+        sample_series=np.arange(size, dtype=np.int64),
+        timestamps_ms=np.full(size, at_ms, np.int64),
+        values=np.array([value for _, value in samples], np.float64),
+    )
+
+
 def nothing() -> SeriesBatch:
     """Return a batch without samples."""
     no_numbers = np.empty(0, np.int64)

@@ -22,6 +22,7 @@ from alerts.services.decide import observe
 from alerts.services.hurrying import give_back
 from alerts.services.labelsets import RULE_ERRORS, Tick, apply, lose, retire
 from alerts.services.record import record, recording_end
+from alerts.services.telling import standing_record
 
 Clock = Callable[[], datetime]
 log = structlog.get_logger(__name__)
@@ -53,6 +54,7 @@ def _evaluate_group(group: RuleGroup, now: datetime, ends_at: float) -> None:
         if not _evaluate_rules(group, group.rules.all(), at, ends_at):
             _out_of_time(group, now)
             return
+        standing_record(group, at)
         group.last_evaluated_at, group.missed, missed = at, group.missed + missed, 0
     if group.hurry_asked_at is not None:
         if not _evaluate_rules(group, group.rules.filter(kind__in=ASKED_KINDS.slots), now, ends_at, on_grid=False):

@@ -39,13 +39,14 @@ def record(rule: Rule, at: datetime) -> str:
     batch = loaded("alerts.rules.recording.computed")(spec, rule.all_labels, grid)
     with transaction.atomic():
         kept, _ = RecordedSeries.objects.select_for_update().get_or_create(rule=rule, defaults={"at": at})
-        appended = _append(batch, before=bytes(kept.series), at=at)
+        appended = append(batch, before=bytes(kept.series), at=at)
         RecordedSeries.objects.filter(pk=kept.pk).update(series=appended.series, at=at)
     RECORDED.labels(work="evaluate").inc(appended.samples)
     return str(appended.refused)
 
 
-def _append(batch: Any, *, before: bytes, at: datetime) -> Any:
+def append(batch: Any, *, before: bytes, at: datetime) -> Any:
+    """Store what rules computed; series of `before` that are not in it end at that time."""
     source = source_named(SOURCE)
     return loaded("metrics.services.result_append")(
         batch, source=source, now=clock.now(), before=before, at_ms=at_ms(at)
@@ -56,7 +57,7 @@ def recording_end(rules: Iterable[Rule], at: datetime) -> None:
     """End the series of rules that are switched off or deleted, so that queries do not find them a while longer."""
     for kept in RecordedSeries.objects.filter(rule__in=list(rules)).exclude(series=b""):
         with transaction.atomic():
-            _append(_nothing(), before=bytes(kept.series), at=at)
+            append(_nothing(), before=bytes(kept.series), at=at)
             RecordedSeries.objects.filter(pk=kept.pk).update(series=b"", at=at)
 
 

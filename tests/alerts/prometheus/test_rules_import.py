@@ -279,3 +279,27 @@ def test_all_rules_of_kube_prometheus_are_imported_and_evaluated(start: datetime
     given = read_rule_file(run("export"))
     assert not given.mistakes
     assert given.rules == 234
+
+
+def test_where_alerts_stand_is_told_in_series_other_rules_can_ask(start: datetime, tmp_path: Path) -> None:
+    path = tmp_path / "told.yml"
+    path.write_text("""
+groups:
+  - name: a
+    rules:
+      - {alert: Busy, expr: load > 5, for: 1m, labels: {severity: info}}
+  - name: b
+    rules:
+      - {alert: Quietened, expr: 'ALERTS{alertname="Busy", severity="info", alertstate="firing"} == 1'}
+""")
+    run("import", str(path))
+    feed(start, "a", [6, 6, 6, 6, 1, 1, 1, 1])
+    evaluated(start, 0)
+    assert value_of('ALERTS{alertname="Busy",alertstate="pending",host="a",severity="info"}', at(start, 0)) == [1.0]
+    assert value_of('ALERTS_FOR_STATE{alertname="Busy"}', at(start, 0)) == [start.timestamp()]
+    evaluated(start, 60)
+    assert value_of('ALERTS{alertstate="pending"}', at(start, 60)) == []
+    evaluated(start, 60, 61)
+    assert Alert.objects.filter(name="Quietened", state="firing").exists()
+    evaluated(start, 120)
+    assert value_of('ALERTS{alertname="Busy"}', at(start, 120)) == []
