@@ -191,6 +191,7 @@ SPECTACULAR_SETTINGS = {
         "RuleKindEnum": "alerts.models.rules.RuleKind",
         "TokenKindEnum": "aivillage_console.accounts.models.TokenKind",
         "WorkStateEnum": [(name, name.capitalize()) for name in ("due", "done", "failed", "cancelled")],
+        "MessageStateEnum": [(name, name.capitalize()) for name in ("due", "done", "quarantined")],
         "NotificationKindEnum": "alerts.engine.states.NotificationKind",
         "SeverityEnum": [(name, name.capitalize()) for name in ("critical", "high", "medium", "low")],
         "BlockScopeEnum": "security.models.BlockScope",

@@ -8,6 +8,7 @@ from aivillage_console import home, probes
 from aivillage_console.accounts.api import router as accounts_router
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
+from alerts.page_urls import integrations
 from alerts.views import notifications
 
 handler400 = home.bad_request
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/test/<uuid:channel_id>/", home.setup_test, name="setup-test"),
     path("alerts/", include(("alerts.page_urls", "alerts"))),
     path("notifications/", notifications, name="notifications"),
+    path("integrations/", include((integrations, "integrations"))),
     path("styleguide/", home.styleguide, name="styleguide"),
     path("security/", include(("security.page_urls", "security"))),
     path("health/", include(("health.page_urls", "health"))),

@@ -16,6 +16,7 @@ from aivillage_console.accounts.models import Role
 from aivillage_console.lib import clock
 from alerts.channels import CHANNELS
 from alerts.engine.states import BackfillState, RuleStateName
+from alerts.inbound import admin as inbound_admin  # noqa: F401 (registers its own)
 from alerts.models import (
     Alert,
     AlertEvent,

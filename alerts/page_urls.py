@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from alerts import views
+from alerts.inbound import pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.inbox, name="inbox"),
@@ -11,4 +12,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<int:alert_id>/", views.detail, name="detail"),
     path("<int:alert_id>/<slug:action>/", views.act, name="act"),
     path("messages/<int:notification_id>/retry/", views.retry, name="retry"),
+]
+
+# At /integrations/.
+integrations: list[URLPattern | URLResolver] = [
+    path("", pages.integrations, name="list"),
+    path("new/", pages.new, name="new"),
+    path("preview/", pages.preview, name="preview"),
+    path("<uuid:integration_id>/", pages.detail, name="detail"),
+    path("<uuid:integration_id>/save/", pages.save, name="save"),
+    path("<uuid:integration_id>/rotate/", pages.rotate, name="rotate"),
+    path("<uuid:integration_id>/delete/", pages.delete, name="delete"),
 ]

@@ -475,6 +475,16 @@ def inbound_key_of_request(integration: Integration, text: str) -> str:
     return found.key if found else ""
 
 
+def inbound_messages(integration: Integration, limit: int) -> list[InboundMessage]:
+    """Return the newest messages of an integration."""
+    return list(InboundMessage.objects.filter(integration=integration).order_by("-id")[:limit])
+
+
+def changes_newest(limit: int) -> list[ChangeEvent]:
+    """Return the newest changes."""
+    return list(ChangeEvent.objects.select_related("integration").order_by("-at", "-id")[:limit])
+
+
 def changes_between(start: datetime, end: datetime, limit: int = 50) -> list[ChangeEvent]:
     """Return what was deployed, built or otherwise changed on purpose in a window, newest first."""
     return list(ChangeEvent.objects.filter(at__gte=start, at__lte=end).order_by("-at", "-id")[:limit])

@@ -11,6 +11,7 @@ from alerts.api.configured import (
     RuleGroupViewSet,
     RuleViewSet,
 )
+from alerts.api.integrations import ChangeEventViewSet, IntegrationViewSet
 
 router = SimpleRouter()
 router.register("alerts", AlertViewSet, basename="api-alert")
@@ -20,6 +21,8 @@ router.register("rule-groups", RuleGroupViewSet, basename="api-rule-group")
 router.register("backfills", BackfillViewSet, basename="api-backfill")
 router.register("channels", ChannelViewSet, basename="api-channel")
 router.register("hooks", InboundHookViewSet, basename="api-hook")
+router.register("integrations", IntegrationViewSet, basename="api-integration")
+router.register("changes", ChangeEventViewSet, basename="api-change")
 router.register("policies", PolicyViewSet, basename="api-policy")
 
 urlpatterns = router.urls

@@ -19,8 +19,8 @@ from alerts.services.escalate import escalate_due
 from alerts.services.evaluate import evaluate_due
 from alerts.services.hurrying import hurry
 from alerts.services.inbound import Delivery, Kept, webhook_keep
-from alerts.services.integrations import Issued, integration_of, integration_rotate, integration_save
 from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
+from alerts.services.integrations import Issued, integration_of, integration_rotate, integration_save
 from alerts.services.messages import Message, hints_of, inbound_due, message_keep, reading_of
 from alerts.services.reconcile import reconcile_due, reconcile_in_background
 from alerts.services.retention import retain

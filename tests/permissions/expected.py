@@ -119,6 +119,32 @@ EXPECTED[("POST", "/api/v2/silences")] = ("00000", {"respond"})
 EXPECTED[("DELETE", "/api/v2/silence/<uuid:silence_id>")] = ("00000", {"respond"})
 # Asks for no caller of ours but for a signature over the body, and says 404 where there is nothing to sign for.
 EXPECTED[("POST", "/hooks/github/<uuid:hook_id>/")] = PUBLIC
+# Known by the token in the address, the header or the body; an unknown one is told that there is no such integration.
+for path in (
+    "/hooks/<slug:tool>/", "/hooks/<slug:tool>/<str:token>/", "/integrations/v1/<slug:kind>/<str:token>/",
+    "/v2/enqueue", "/v2/change/enqueue",
+):  # fmt: skip
+    EXPECTED[("POST", path)] = PUBLIC
+NOBODY: tuple[str, set[str]] = ("00000", set())
+for method, tail in (
+    ("POST", ""), ("GET", "/requests/<uuid:request_id>"), ("DELETE", "/<str:identifier>"),
+    ("POST", "/<str:identifier>/<slug:action>"),
+):  # fmt: skip
+    EXPECTED[(method, f"/v2/alerts{tail}")] = NOBODY
+for tail in ("", "<uuid:integration_id>/"):
+    EXPECTED[("GET", f"/integrations/{tail}")] = PEOPLE
+for tail in ("new/", "preview/", *(f"<uuid:integration_id>/{verb}/" for verb in ("save", "rotate", "delete"))):
+    EXPECTED[("POST", f"/integrations/{tail}")] = ("00001", set())
+EXPECTED[("GET", "/integrations/new/")] = ("00001", set())
+EXPECTED[("GET", f"{API}integrations/")] = READ
+EXPECTED[("GET", f"{API}integrations/<pk>/")] = READ
+EXPECTED[("GET", f"{API}integrations/<pk>/messages/")] = READ
+EXPECTED[("POST", f"{API}integrations/")] = ADMIN
+EXPECTED[("PATCH", f"{API}integrations/<pk>/")] = ADMIN
+EXPECTED[("DELETE", f"{API}integrations/<pk>/")] = ADMIN
+EXPECTED[("POST", f"{API}integrations/<pk>/rotate/")] = ADMIN
+EXPECTED[("GET", f"{API}changes/")] = READ
+EXPECTED[("GET", f"{API}changes/<pk>/")] = READ
 # Open to loopback, where the test client sits; other addresses need a scrape token.
 EXPECTED[("GET", "/metrics")] = PUBLIC
 for noun in ("security-events", "findings", "blocks", "allow-list"):

@@ -14,9 +14,13 @@ from aivillage_console.lib import clock
 from alerts.models import (
     Alert,
     AlertEvent,
+    ChangeEvent,
     Channel,
     DeliveryAttempt,
     InboundHook,
+    InboundKey,
+    InboundMessage,
+    Integration,
     Link,
     Notification,
     Policy,
@@ -45,6 +49,8 @@ class Objects:
     channel: Channel
     policy: Policy
     hook: InboundHook
+    integration: Integration
+    change: ChangeEvent
     alert: Alert
     notification: Notification
     token: ApiToken
@@ -77,6 +83,7 @@ class Objects:
     def of(self, path: str) -> Any:
         """Return the id of the object that this path speaks of."""
         nouns = {
+            "/v2/alerts/": self.integration, "/integrations/": self.integration, "/changes/": self.change,
             "/backfill/": self.past, "/backfills/": self.backfill,
             "/silence/": self.silence,
             "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
@@ -121,7 +128,8 @@ def one_of_each() -> Objects:
     return Objects(
         event=event, finding=finding, block=block, allowed=allowed, rule=rule,
         backfill=_of_recording(rule, now), group=RuleGroup.objects.create(name="empty", due_at=now), channel=channel,
-        policy=Policy.objects.create(name="night"), hook=hook_of(channel), alert=alert, notification=notification,
+        policy=Policy.objects.create(name="night"), hook=hook_of(channel), alert=alert,
+        integration=_integration_of(alert, now), change=_change_of(now), notification=notification,
         token=services.token_issue(name="ci", kind="service", scopes=["admin"], actor=SYSTEM, now=now)[0],
         source=source, user=user, team=Team.objects.create(name="night shift"), entry=AuditEntry.objects.all()[0],
         check=_of_health(now), run=_of_forge(source, now), pool=pool,
@@ -167,6 +175,17 @@ def hook_of(channel: Channel) -> InboundHook:
     return hook
 
 
+def _integration_of(alert: Alert, now: datetime) -> Integration:
+    integration = Integration.objects.create(name="ci", tool="generic", token_sha256="0" * 64, token_hint="abcd")
+    InboundMessage.objects.create(integration=integration, received_at=now, due_at=now, state="done")
+    InboundKey.objects.create(integration=integration, key="k", alert=alert)
+    return integration
+
+
+def _change_of(now: datetime) -> ChangeEvent:
+    return ChangeEvent.objects.create(key="k", kind="deploy", name="shop", at=now, received_at=now)
+
+
 def _of_forge(source: Source, now: datetime) -> Run:
     run = Run.objects.create(source=source, external_id="r", state="running", created_at=now, last_event_at=now)
     PhaseRun.objects.create(run=run, phase="adas")
@@ -196,6 +215,7 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         "channels/": {"name": "other", "type": "webhook", "config": HOOK}, "channels/<pk>/": {"name": "renamed"},
         "remote-targets/": {"name": "other", "config": {"url": "https://store.example.org/api/v1/write"}},
         "remote-targets/<pk>/": {"enabled": False},
+        "integrations/": {"name": "other", "tool": "grafana"}, "integrations/<pk>/": {"enabled": False},
         "hooks/": {"name": "gh2"}, "hooks/<pk>/": {"allowed_users": ["octocat"]},
         "components/": {"name": "hyperrag"}, "components/<pk>/": {"owner": "eva"}, "checks/<pk>/": {"weight": 2},
         "checks/": {"component": str(made.check.component_id), "name": "port", "kind": "tcp",

@@ -40,7 +40,15 @@ def methods(pattern: URLPattern) -> list[str]:
 
 def callable_path(path: str) -> str:
     """Return the path with ids that no object has."""
-    numbered = ("/alerts/", "/notifications/", "/audit/", "/security-events/", "/findings/", "/scrape-targets/")
+    numbered = (
+        "/alerts/",
+        "/changes/",
+        "/notifications/",
+        "/audit/",
+        "/security-events/",
+        "/findings/",
+        "/scrape-targets/",
+    )
     number = any(noun in path for noun in numbered)
     path = path.replace("<slug:kind>", "metrics")
     path = re.sub(r"<int:\w+>", "999999999", path)

@@ -21,7 +21,8 @@ ROLES = ["anonymous", *Role.values]
 NAMELESS = {
     "/hooks/github/<uuid:hook_id>/", "/sign-in/<str:secret>/", "/settings/sessions/<slug:handle>/end/",
     "/api/v1/status/<path:rest>", "/api/v1/rules/<path:rest>", "/alerts/bulk/", "/setup/demo/",
-    "/api/v1/admin/tsdb/<slug:verb>",
+    "/api/v1/admin/tsdb/<slug:verb>", "/hooks/<slug:tool>/", "/hooks/<slug:tool>/<str:token>/",
+    "/integrations/v1/<slug:kind>/<str:token>/",
 }  # fmt: skip
 UNSAFE = sorted((method, path) for method, path in EXPECTED if method != "GET" and path.startswith(API))
 # Read by editors, changed by nobody, changed by editors or by admins: as docs and services say.
@@ -110,7 +111,7 @@ def admin_may(name: str, page: str) -> bool:
     if page.endswith("/add/"):
         return name in EDITORS_CHANGE | EDITORS_ADD | ADMINS_ADD
     if page.endswith("/delete/"):
-        ours = {"Team", "Channel", "InboundHook", "ScrapePool", "RemoteTarget"}
+        ours = {"Team", "Channel", "InboundHook", "Integration", "ScrapePool", "RemoteTarget"}
         return name in EDITORS_CHANGE | EDITORS_DELETE | ours
     return True
 

@@ -260,9 +260,25 @@ def _labels(found: Sequence[Leaf], used: Sequence[Leaf]) -> dict[str, str]:
     if len(labels) < FEW:
         rest = [leaf for leaf in found if leaf not in used and _is_short(leaf)]
         labels = labels_of([*labels.items(), *((_snake(leaf.path[-1]), leaf.text) for leaf in rest)])
+    labels = labels or labels_of(
+        pair for leaf in found if leaf.key in fields.TEXTS for pair in _written(str(leaf.value))
+    )
     if not labels:
         labels = labels_of((_snake(leaf.path[-1]), leaf.text) for leaf in found if leaf.path and _is_id(leaf))
     return {name: value for name, value in labels.items() if words.plain(name) not in ("severity", "alertname")}
+
+
+def _written(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what a text of several lines says by the line: `Agent: web-1`, or `Agent Name web-1`."""
+    lines = text.splitlines()
+    for line in lines if len(lines) > FEW else ():
+        name, colon, value = line.partition(":")
+        if not colon:
+            spoken = line.split()
+            titled = all(word[0].isupper() and word.isalpha() for word in spoken[:-1])
+            name, value = (" ".join(spoken[:-1]), spoken[-1]) if titled and spoken else ("", "")
+        if 0 < len(name.split()) <= FEW and 0 < len(value.strip()) <= LONGEST_LABEL_FOUND:
+            yield _snake(name), value
 
 
 def _own_labels(leaf: Leaf) -> list[tuple[str, str]]:

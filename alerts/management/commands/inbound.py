@@ -1,4 +1,4 @@
-"""`manage.py inbound try FILE [--as TOOL]`: prints the alert a payload gives, and stores nothing."""
+"""`manage.py inbound try FILE [--as TOOL]` prints what a payload gives; `inbound corpus FILE` judges many samples."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from alerts.engine.inbound import lines, tools
+from alerts.engine.inbound import lines, samples, tools
 from alerts.engine.inbound import mapping as mappings
 from alerts.engine.inbound.told import Changed, Hints, Reading, Told, Unreadable
 
@@ -23,8 +23,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the file, and what it is to be read as."""
-        parser.add_argument("action", choices=["try"], help="try: read and print.")
-        parser.add_argument("file", help="A file with one JSON payload; - reads standard input.")
+        parser.add_argument("action", choices=["try", "corpus"], help="Read and print; or judge many.")
+        parser.add_argument("file", help="JSON: one payload, or samples by provider; - reads standard input.")
         parser.add_argument("--as", dest="tool", default="generic", choices=sorted(tools.TOOLS), help="The sender.")
         parser.add_argument("--event", default="", help="What the sender's event header says, such as Pipeline Hook.")
         parser.add_argument("--mapping", default="", help="A file with a mapping: JSON, or lines field = expression.")
@@ -34,6 +34,9 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Print what comes of the payload, or fail with the reason why nothing does."""
         payload = _json(_text(options["file"]))
+        if options["action"] == "corpus":
+            self._judge(payload)
+            return
         hints = Hints(event=options["event"], mapping=_mapping(options["mapping"]))
         try:
             found = tools.read(options["tool"], payload, hints)
@@ -42,6 +45,20 @@ class Command(BaseCommand):
         if options["changes"]:
             found = mappings.changes_of(found, payload, hints)
         self.stdout.write(_as_json(found) if options["json"] else "\n".join(lines.described(found)))
+
+    def _judge(self, given: Any) -> None:
+        """Print how many samples of each provider give an alert with all that belongs to one."""
+        if not isinstance(given, dict):
+            raise CommandError("Samples are an object: payloads by provider.")
+        judged = [(sample, samples.verdict(sample)) for sample in samples.samples(given)]
+        for provider in given:
+            own = [(sample, wrong) for sample, wrong in judged if sample.provider == provider]
+            good = sum(not wrong for _, wrong in own)
+            self.stdout.write(f"{provider} (as {samples.tool_of(provider)}): passed {good} of {len(own)}")
+            for sample, wrong in own:
+                if wrong:
+                    self.stdout.write(f"  {sample.name}: {wrong}")
+        self.stdout.write(f"passed {sum(not wrong for _, wrong in judged)} of {len(judged)}")
 
 
 def _text(name: str) -> str:

@@ -186,10 +186,11 @@ def signed(body: bytes) -> str:
     ("header", "value"),
     [
         ("X-Signature-256", "sha256={}"),
-        ("X-Hub-Signature-256", "sha256={}"), ("X-PagerDuty-Signature", "v1=old,v1={}"),
+        ("X-Hub-Signature-256", "sha256={}"),
+        ("X-PagerDuty-Signature", "v1=old,v1={}"),
         ("X-Grafana-Alerting-Signature", "{}"),
     ],
-)  # fmt: skip
+)
 def test_where_there_is_a_secret_the_body_is_signed(header: str, value: str) -> None:
     path = f"/hooks/generic/{issued('generic', secret=SECRET).token}/"
     body = json.dumps(FIRING).encode()
@@ -253,8 +254,14 @@ def test_a_group_of_alertmanager_is_taken_and_its_bad_part_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "tool"), [("formatted_webhook", "oncall"), ("alertmanager", "alertmanager"), ("grafana_alerting", "grafana"), ("webhook", "generic")]
-)  # fmt: skip
+    ("kind", "tool"),
+    [
+        ("formatted_webhook", "oncall"),
+        ("alertmanager", "alertmanager"),
+        ("grafana_alerting", "grafana"),
+        ("webhook", "generic"),
+    ],
+)
 def test_oncalls_addresses_answer_ok(kind: str, tool: str) -> None:
     body: dict[str, Any] = {"alert_uid": "u", "title": "Down", "state": "alerting", "labels": {"alertname": "Down"}}
     path = f"/integrations/v1/{kind}/{issued(tool).token}/"

@@ -56,11 +56,26 @@ def test_it_says_why_nothing_comes_of_it(tmp_path: Path, payload: str, word: str
         call_command("inbound", "try", str(tmp_path / "gone"))
 
 
+def test_a_file_of_samples_is_judged_by_provider(tmp_path: Path) -> None:
+    file = tmp_path / "samples.json"
+    file.write_text(json.dumps({"x_provider": {"A": {"title": "t", "host": "h"}, "B": {"state": "ok"}}}))
+    out = io.StringIO()
+    call_command("inbound", "corpus", str(file), stdout=out)
+    said = out.getvalue().splitlines()
+    assert (said[0], said[-1]) == ("x_provider (as generic): passed 1 of 2", "passed 1 of 2")
+    file.write_text("[]")
+    with pytest.raises(CommandError, match="by provider"):
+        call_command("inbound", "corpus", str(file))
+
+
 def test_a_mapping_is_written_in_lines_and_back() -> None:
     mapping = lines.mapping_of(LINES)
     assert mapping == {
-        "name": "alert.title | 'none'", "labels": {"host": 'where["host"]'}, "values": {"status": {"rot": "firing"}}, "status": "state",
-    }  # fmt: skip
+        "name": "alert.title | 'none'",
+        "labels": {"host": 'where["host"]'},
+        "values": {"status": {"rot": "firing"}},
+        "status": "state",
+    }
     assert lines.mapping_of(lines.text_of(mapping)) == mapping
 
 
