@@ -122,6 +122,8 @@ class OpenBlock:
     # Stands for every value where not None.
     constant: float | None = None
     _column: Floats | Ints | None = None
+    # The column as far as it was read, and which series are.
+    _pages: tuple[Floats | Ints, Bools] | None = None
 
     @property
     def may_be_stale(self) -> bool:
@@ -134,10 +136,24 @@ class OpenBlock:
             return np.full(self.rows, self.constant)
         if self._column is not None:
             return self._column
+        if self._paged is not None and self._stale is None:
+            return self._read_so_far(self._paged, wanted)
         is_whole = self._paged is None or 2 * int(np.count_nonzero(wanted)) >= wanted.size
         column = self._decoded(np.ones_like(wanted) if is_whole else wanted)
         if is_whole:
             self._column = column
+        return column
+
+    def _read_so_far(self, paged: pages.PagedValues, wanted: Bools) -> Floats | Ints:
+        """Return the column with every page that anybody wanted; two threads at once write the same into it."""
+        if self._pages is None:
+            self._pages = paged.room(self.starts), np.zeros_like(wanted)
+        column, read = self._pages
+        missing = wanted & ~read
+        if bool(missing.any()):
+            read |= paged.read_into(column, self.starts, missing)
+            if bool(read.all()):
+                self._column = column
         return column
 
     def _decoded(self, wanted: Bools) -> Floats | Ints:

@@ -73,11 +73,20 @@ class PagedValues:
     _borders: Ints
     _pages: list[bytes]
 
+    def room(self, starts: Ints) -> Ints | Floats:
+        """Return an empty column as long as the block."""
+        return cast("Ints | Floats", np.empty(int(starts[-1]), KINDS[self._kind][1]))
+
     def read(self, starts: Ints, wanted: Bools) -> Ints | Floats:
         """Return a column as long as the block in which the pages of the wanted series are filled, and no others."""
-        name, dtype = KINDS[self._kind]
-        column: Any = np.empty(int(starts[-1]), dtype)
-        first = 0
+        column = self.room(starts)
+        self.read_into(column, starts, wanted)
+        return column
+
+    def read_into(self, filled: Ints | Floats, starts: Ints, wanted: Bools) -> Bools:
+        """Fill the pages of the wanted series; returns which series lie in these pages."""
+        name, column = KINDS[self._kind][0], cast("Any", filled)
+        read, first = np.zeros_like(wanted), 0
         try:
             chunk, _ = self._decompressor.chunk_decompressor(self._meta, name)  # type: ignore[attr-defined]
             for border, page in zip(self._borders.tolist(), self._pages, strict=True):
@@ -86,10 +95,11 @@ class PagedValues:
                     progress, _ = chunk.read_page_into(page, part.size, part)
                     if progress.n_processed != part.size:
                         raise CorruptBlock("a page has another length than its block says")
+                    read[first:border] = True
                 first = border
         except (RuntimeError, TypeError, ValueError) as error:
             raise CorruptBlock(f"a page cannot be decoded: {error}") from None
-        return cast("Ints | Floats", column)
+        return read
 
 
 def opened(section: bytes, series: int) -> PagedValues:

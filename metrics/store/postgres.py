@@ -22,7 +22,7 @@ from metrics.store.catalogue import Catalogue
 from metrics.store.columns import Samples
 from metrics.store.deadline import ends_at_seconds, reading, waiting_for_ever
 from metrics.store.fence import FENCE
-from metrics.store.group_block import OpenBlock
+from metrics.store.group_block import SERIES_PER_GROUP, OpenBlock
 from metrics.store.head_insert import head_insert
 from metrics.store.listing import BlockKey, BlockRef, list_blocks, new_series_came, series_changed
 from metrics.store.protocol import Period, SelectLimits, TooManySamples
@@ -206,13 +206,22 @@ class PostgresStore:
             return None
         if not self.catalogue.horizon:
             self._load()
+        with reading(self.limits.timeout_ms) as cursor:
+            found = None if series_changed(cursor, self.catalogue.horizon) else self._groups_within(cursor, period)
+        if found is not None:
+            return found
         with snapshot(self.limits.timeout_ms) as cursor:
             self.catalogue.refresh(cursor)
-            listing = list_blocks(cursor, self.catalogue.horizon, None, period.start_ms, period.end_ms)
-            packed = np.array([ref.key[2] for ref in listing.groups], np.int64)
-            heads = self.heads(cursor, listing.heads)
-            parts = [np.unique(block.series_ids // group_block.SERIES_PER_GROUP) for block in heads]
-            return np.unique(np.concatenate([packed, *parts]))
+            return self._groups_within(cursor, period)
+
+    def _groups_within(self, cursor: psycopg.Cursor[Any], period: Period) -> Ints | None:
+        """Return the groups with a block that reaches into the period, None where one is packed meanwhile."""
+        listing = list_blocks(cursor, self.catalogue.horizon, None, period.start_ms, period.end_ms)
+        heads = self.heads(cursor, listing.heads)
+        if len(heads) != len(listing.heads):
+            return None
+        packed = np.array([ref.key[2] for ref in listing.groups], np.int64)
+        return np.unique(np.concatenate([packed, *(block.series_ids // SERIES_PER_GROUP for block in heads)]))
 
     def _worked(
         self,
@@ -293,7 +302,7 @@ class PostgresStore:
         return self._pool[1]
 
     def _check_size(self, fullest: int, groups: Sequence[BlockRef]) -> None:
-        estimate = sum(ref.samples for ref in groups) * fullest // group_block.SERIES_PER_GROUP
+        estimate = sum(ref.samples for ref in groups) * fullest // SERIES_PER_GROUP
         if estimate > self.limits.max_samples:
             raise TooManySamples(f"the query reads about {estimate} samples, at most {self.limits.max_samples}")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.test import Client
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aivillage_console.accounts.models import AuditEntry, User
@@ -128,6 +128,7 @@ def test_limits_of_metadata(signed_in: Client):
     st.lists(st.lists(FLOATS | st.none(), min_size=4, max_size=4), min_size=1, max_size=5),
     st.lists(st.integers(-(10**14), 10**14), min_size=4, max_size=4),
 )
+@settings(deadline=None)
 def test_points_are_joined_as_one_by_one(rows: list[list[float | None]], times: list[int]):
     stamps = np.array(times, np.int64)
     present = np.array([[value is not None for value in row] for row in rows])

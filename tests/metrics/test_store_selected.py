@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.promql.aggregations import kernels as groups
@@ -101,6 +101,7 @@ def test_series_scraped_together_come_with_one_row_of_times(odd: str) -> None:
     np.testing.assert_array_equal([rows[key] for key in wanted], list(wanted.values()))
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(st.integers(0, 2), st.floats(-1e9, 1e9), st.booleans()), min_size=1, max_size=30))
 def test_sums_of_parts_put_together_are_the_sum_of_all(rows: list[tuple[int, float, bool]]) -> None:
     group, values, present = (np.array(column) for column in zip(*rows, strict=True))
@@ -118,6 +119,7 @@ def test_sums_of_parts_put_together_are_the_sum_of_all(rows: list[tuple[int, flo
         assert out[number, 0] + out_lost[number, 0] == pytest.approx(sum(held.tolist()), rel=1e-9, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(values=st.lists(st.sampled_from([0.0, 1.0, 2.0, float("nan"), float("inf")]), max_size=20))
 def test_falls_are_counted(values: list[float]) -> None:
     wanted = sum(after < before for before, after in pairwise(values))

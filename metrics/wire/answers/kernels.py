@@ -14,7 +14,7 @@ DOT, ZERO, EXPONENT = ord("."), ord("0"), ord("e")
 def join_points(
     values: Bytes, times: Bytes, time_ends: Ints, steps: Ints, out: Bytes, row_ends: Ints, row_counts: Ints, odd: Bytes
 ) -> None:
-    """Write `[time,"value"],…` row by row into `out`; `values` are numbers with a comma after each.
+    """Write `[time,"value"],…` row by row into `out`; `values` are numbers with a comma or a bracket after each.
 
     Point k shows the time of step steps[k]; row r has row_counts[r] points and ends at row_ends[r]. A trailing `.0` is
     left out. `odd` is set where a row has a number with an exponent or none at all: those are for the caller to write.
@@ -37,7 +37,7 @@ def join_points(
             out[place] = COMMA
             out[place + 1] = QUOTE
             place += 2
-            while values[at] != COMMA:
+            while values[at] != COMMA and values[at] != CLOSING:
                 if values[at] >= EXPONENT:
                     odd[row] = 1
                 out[place] = values[at]

@@ -1,6 +1,7 @@
 """Numbers and times as Prometheus writes them: whole columns at once by splitting orjson's output."""
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -58,24 +59,25 @@ def time_texts(timestamps_ms: Ints) -> list[bytes]:
     return [text[:-2] if text.endswith(b".0") else text for text in texts]
 
 
-def point_texts(timestamps_ms: Ints, values: Floats, present: Bools) -> list[bytes]:
+def point_texts(timestamps_ms: Ints, values: Floats, present: Bools) -> Sequence[bytes | memoryview]:
     """Return for each row its points, `[time,"value"]` and commas between them; a row may have none."""
     counts = np.count_nonzero(present, axis=1)
-    chosen = np.ascontiguousarray(values[present])
+    is_full = bool(present.all())
+    chosen = np.ascontiguousarray(values.ravel() if is_full else values[present])
     if not chosen.size:
         return [b""] * len(counts)
     times = time_texts(timestamps_ms)
-    steps = np.nonzero(present)[1].astype(np.int64)
+    steps = np.tile(np.arange(present.shape[1]), present.shape[0]) if is_full else np.nonzero(present)[1]
     written = orjson.dumps(chosen, option=orjson.OPT_SERIALIZE_NUMPY)
-    # The bracket at the end becomes the comma after the last number.
-    digits = np.frombuffer(written[1:-1] + b",", np.uint8)
+    # The bracket at the end stands for the comma after the last number.
+    digits = np.frombuffer(written, np.uint8, offset=1)
     ends = np.concatenate(([0], np.cumsum([len(text) for text in times]))).astype(np.int64)
     out = np.empty(digits.size + chosen.size * (int(np.max(np.diff(ends))) + 6), np.uint8)
     row_ends = np.empty(counts.size, np.int64)
     odd = np.zeros(counts.size, np.uint8)
     kernels.join_points(digits, np.frombuffer(b"".join(times), np.uint8), ends, steps, out, row_ends, counts, odd)
-    whole, cuts = out[: row_ends[-1]].tobytes(), row_ends.tolist()
-    texts = [whole[start:end] for start, end in zip([0, *cuts], cuts, strict=False)]
+    whole, cuts = memoryview(out), row_ends.tolist()
+    texts: list[bytes | memoryview] = [whole[start:end] for start, end in zip([0, *cuts], cuts, strict=False)]
     if bool(odd.any()):
         after = np.cumsum(counts)
         for row in np.flatnonzero(odd).tolist():
