@@ -98,3 +98,27 @@ def test_the_test_button_owes_one_message(api: Api) -> None:
     channel = made(api("admin"), "channels", HOOK)
     answer = api("responder").post(f"{BASE}/channels/{channel['id']}/test/")
     assert (answer.status_code, answer.json()["kind"], answer.json()["state"]) == (202, "test", "due")
+
+
+def test_a_group_takes_what_a_rule_file_says_of_one(api: Api, rule: dict[str, Any]) -> None:
+    link = f"{BASE}/rule-groups/{rule['group']}/"
+    wanted = {"limit": 5, "query_offset_seconds": 30.0, "labels": {"team": "{{ $labels.job }}"}}
+    answer = api("editor").patch(link, wanted)
+    assert {name: answer.json()[name] for name in wanted} == wanted
+    assert answer.json()["file"] == ""
+    for bad in (
+        {"labels": {"team": "{{ $nobody }}"}},
+        {"labels": {"a b": "c"}},
+        {"query_offset_seconds": -1},
+        {"limit": -1},
+    ):
+        refused = api("editor").patch(link, bad)
+        assert [error["pointer"] for error in refused.json()["errors"]] == [f"/{name}" for name in bad]
+
+
+def test_rules_may_share_the_name_of_their_alerts(api: Api, rule: dict[str, Any]) -> None:
+    body = {"group": rule["group"], "name": "Hot, worse", "alert_name": "Hot", "spec": {"expr": "up == 1"}}
+    assert made(api("editor"), "rules", body)["alert_name"] == "Hot"
+    link = f"{BASE}/rules/{rule['id']}/"
+    refused = api("editor").patch(link, {"labels": {"team": "{{ if }}"}})
+    assert "team: line 1: missing value for if" in str(refused.json())
