@@ -22,7 +22,7 @@ from metrics.ingest.writer import store_samples, write_series
 from metrics.models import IngestBatch
 from metrics.promql.types import STALE_NAN
 from metrics.registry import IngestContext
-from metrics.store import compaction, partitions, retention, rolling, sweeping
+from metrics.store import compaction, figures, partitions, retention, rolling, sweeping
 from metrics.store.columns import Samples
 from metrics.store.exemplars import exemplars_drop_before
 from metrics.store.series import series_labels_by_id
@@ -124,6 +124,12 @@ def series_sweep(*, now: datetime) -> int:
     sweeping.mark_dead(now=now, kept=kept, default=default)
     sweeping.forget_gone(now=now)
     return removed
+
+
+def figures_keep(*, now: datetime) -> datetime:
+    """Count what the pages of cardinality show; returns when to count again."""
+    figures.uncounted_count()
+    return figures.next_count_at(now, figures.figures_count(now=now))
 
 
 @dataclass(frozen=True, slots=True)

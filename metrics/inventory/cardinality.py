@@ -1,24 +1,24 @@
 # ruff: noqa: ARG001 - every selector takes the viewer; matchers per role come with per-component roles
 """Which metrics, labels and sources make the series."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from uuid import UUID
 
 from django.conf import settings
 
 from aivillage_console.accounts.models import Source
 from metrics.inventory.held import Look, held
+from metrics.models import MetricFigures
 from metrics.store import cardinality, inventory
 from metrics.store.cardinality import MetricLabels, MetricSize
-from metrics.store.inventory import SeriesCount, SeriesCounts, Stored
+from metrics.store.inventory import SeriesCount, Stored
 from metrics.store.postgres import STORE
 
-# As the limit of a source counts them.
-ACTIVE = timedelta(hours=25)
-NEW = timedelta(days=1)
 DAYS = 14
+# The compactor counts every few minutes; figures older than this say that it does not.
+OLD = timedelta(hours=1)
+FIGURES = "new series, samples and bytes"
 NEAR_SHARE = 0.8
 TOP_VALUES = 50
 
@@ -77,10 +77,20 @@ class Overview:
     series: int
     new: int | None
     active: int | None
-    label_values: list[tuple[str, int]]
+    labels: list["LabelRow"]
     at: datetime
     missing: list[str]
     stale: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A label over all metrics: most values within one, series that have it, and the bytes of these."""
+
+    name: str
+    values: int
+    series: int
+    data_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,77 +120,90 @@ def sizes() -> Look[list[MetricSize]]:
     return look
 
 
-def stored() -> Look[dict[int, Stored]] | None:
-    """Return what the packed blocks of each metric hold."""
-    return held("stored", inventory.stored_by_metric)
-
-
-def _counts(now: datetime, metric_id: int | None = None) -> Look[SeriesCounts] | None:
-    return held(
-        ("counts", metric_id),
-        lambda: inventory.series_counts(since=now - NEW, active_since=now - ACTIVE, metric_id=metric_id),
-    )
-
-
 def overview(*, now: datetime, viewer: object = None) -> Overview:
     """Return all metrics, sources and days; largest metrics first."""
-    known, counts, blocks = sizes(), _counts(now), stored()
+    known = sizes()
+    look = held("figures", lambda: {row.metric_id: row for row in MetricFigures.objects.defer("stored_days")})
+    figures = look.value if look else {}
     total = sum(size.series for size in known.value)
-    by_metric = counts.value.by_metric if counts else {}
-    rows = [_row(size, total, by_metric if counts else None, blocks.value if blocks else None) for size in known.value]
-    looks = {"new series and sources": counts, "bytes and samples": blocks}
-    labels: dict[str, int] = {}
-    for size in known.value:
-        for label, values in size.labels.items():
-            labels[label] = max(labels.get(label, 0), values)
+    rows = [_row(size, total, figures.get(size.metric_id)) for size in known.value]
+    counted_at = min((row.counted_at for row in figures.values()), default=None)
+    there = counted_at is not None
     return Overview(
         rows=sorted(rows, key=lambda row: (-row.series, row.name)),
-        sources=_sources(counts.value.by_source) if counts else [],
-        days=_days(counts.value.by_day, now.date()) if counts else [],
+        sources=_sources(list(figures.values())),
+        days=_days(_added(row.days for row in figures.values()), total, now.date()) if there else [],
         series=total,
-        new=sum(count.new for count in by_metric.values()) if counts else None,
-        active=sum(count.active for count in by_metric.values()) if counts else None,
-        label_values=sorted(labels.items(), key=lambda pair: (-pair[1], pair[0])),
-        at=min([known.at, *(look.at for look in looks.values() if look)]),
-        missing=[name for name, look in looks.items() if look is None],
-        stale=[name for name, look in looks.items() if look and look.is_stale],
+        new=sum(row.new for row in figures.values()) if there else None,
+        active=sum(row.active for row in figures.values()) if there else None,
+        labels=_labels(known.value, figures),
+        at=min(known.at, counted_at or known.at),
+        missing=[] if there else [FIGURES],
+        stale=[FIGURES] if counted_at is not None and now - counted_at > OLD else [],
     )
 
 
-def _row(
-    size: MetricSize, total: int, counts: Mapping[int, SeriesCount] | None, blocks: Mapping[int, Stored] | None
-) -> MetricRow:
-    count = None if counts is None else counts.get(size.metric_id, SeriesCount())
-    held_by_it = None if blocks is None else blocks.get(size.metric_id, Stored())
+def _row(size: MetricSize, total: int, row: MetricFigures | None) -> MetricRow:
+    """Return a metric; one that came since the last count has no figures yet."""
     return MetricRow(
         size.name, size.series, len(size.labels), 100 * size.series / max(1, total),
-        None if count is None else count.new, None if count is None else count.active,
-        None if held_by_it is None else held_by_it.samples, None if held_by_it is None else held_by_it.data_bytes,
+        None if row is None else row.new, None if row is None else row.active,
+        None if row is None else row.samples, None if row is None else row.data_bytes,
     )  # fmt: skip
+
+
+def _labels(known: list[MetricSize], figures: Mapping[int, MetricFigures]) -> list[LabelRow]:
+    values: dict[str, int] = {}
+    series: dict[str, int] = {}
+    data_bytes: dict[str, float] = {}
+    for size in known:
+        row = figures.get(size.metric_id)
+        for label, count in size.labels.items():
+            values[label] = max(values.get(label, 0), count)
+            series[label] = series.get(label, 0) + size.having[label]
+            share = size.having[label] / max(1, size.series)
+            data_bytes[label] = data_bytes.get(label, 0.0) + (share * row.data_bytes if row else 0.0)
+    rows = [LabelRow(name, values[name], series[name], round(data_bytes[name]) if figures else None) for name in values]
+    return sorted(rows, key=lambda row: (-row.values, row.name))
+
+
+def _added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    whole: dict[str, int] = {}
+    for part in parts:
+        for key, count in part.items():
+            whole[key] = whole.get(key, 0) + count
+    return whole
 
 
 def _limit() -> int:
     return int(settings.CONFIG.ingest_series_per_source)
 
 
-def _sources(counts: Mapping[UUID | None, SeriesCount]) -> list[SourceRow]:
-    names = dict(Source.objects.filter(pk__in=[pk for pk in counts if pk]).values_list("pk", "name"))
+def _sources(figures: Sequence[MetricFigures]) -> list[SourceRow]:
+    counts: dict[str, list[int]] = {}
+    for row in figures:
+        for source, (series, new, active) in row.sources.items():
+            own = counts.setdefault(source, [0, 0, 0])
+            own[:] = [own[0] + series, own[1] + new, own[2] + active]
+    names = {
+        str(pk): name for pk, name in Source.objects.filter(pk__in=filter(None, counts)).values_list("pk", "name")
+    }  # fmt: skip
     limit = _limit()
     rows = [
-        SourceRow(names.get(pk, "") if pk else "", count.active, count.new, limit, pk in names)
-        for pk, count in counts.items()
+        SourceRow(names.get(source, ""), active, new, limit, source in names)
+        for source, (_, new, active) in counts.items()
     ]
     return sorted(rows, key=lambda row: (-row.active, row.name))
 
 
-def _days(by_day: Mapping[date, int], today: date) -> list[DayRow]:
-    """Return the last days, the oldest first."""
-    there = sum(by_day.values())
+def _days(by_day: Mapping[str, int], there: int, today: date) -> list[DayRow]:
+    """Return the last days, the oldest first; `there` is how many series there are now."""
     rows = []
     for back in range(DAYS):
         day = today - timedelta(days=back)
-        rows.append(DayRow(day, by_day.get(day, 0), there))
-        there -= by_day.get(day, 0)
+        new = by_day.get(day.isoformat(), 0)
+        rows.append(DayRow(day, new, there))
+        there -= new
     return rows[::-1]
 
 
@@ -189,20 +212,24 @@ def metric_detail(name: str, *, now: datetime, viewer: object = None) -> MetricD
     size = next((size for size in sizes().value if size.name == name), None)
     if size is None:
         return None
-    labels = held(("labels", name), lambda: cardinality.metric_labels(STORE.catalogue, name, limit=TOP_VALUES))
+    look = held(("figures", size.metric_id), lambda: MetricFigures.objects.filter(pk=size.metric_id).first())
+    row = look.value if look else None
+    first_new_id = row.first_new_id if row else None
+    labels = held(
+        ("labels", name),
+        lambda: cardinality.metric_labels(STORE.catalogue, name, limit=TOP_VALUES, first_new_id=first_new_id),
+    )
     if labels is None or labels.value is None:
         return None
-    counts = _counts(now, size.metric_id)
-    blocks = held(("stored", size.metric_id), lambda: inventory.stored_by_day(size.metric_id))
-    looks = {"new series and sources": counts, "bytes and samples": blocks}
+    days = [(date.fromisoformat(day), Stored(*part)) for day, part in row.stored_days.items()] if row else []
     return MetricDetail(
         name=name,
         labels=labels.value,
-        count=counts.value.by_metric.get(size.metric_id, SeriesCount()) if counts else None,
-        stored=inventory.total(list(blocks.value.values())) if blocks else None,
-        stored_days=sorted(blocks.value.items())[-DAYS:] if blocks else [],
-        sources=_sources(counts.value.by_source) if counts else [],
-        days=_days(counts.value.by_day, now.date()) if counts else [],
-        at=labels.at,
-        missing=[what for what, look in looks.items() if look is None],
+        count=SeriesCount(size.series, row.new, row.active) if row else None,
+        stored=inventory.total([part for _, part in days]) if row else None,
+        stored_days=sorted(days)[-DAYS:],
+        sources=_sources([row]) if row else [],
+        days=_days(row.days, size.series, now.date()) if row else [],
+        at=min(labels.at, row.counted_at) if row else labels.at,
+        missing=[] if row else [FIGURES],
     )

@@ -19,22 +19,27 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 @dataclass(frozen=True, slots=True)
 class MetricSize:
-    """A metric, its series, and the number of values each of its labels has."""
+    """A metric, its series, the number of values each of its labels has, and how many series have the label."""
 
     name: str
     metric_id: int
     series: int
     labels: dict[str, int]
+    having: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelShare:
-    """One label of a metric: its values, the most frequent of them, and how many series there were without it."""
+    """One label of a metric: its values, the most frequent of them, and how many series there were without it.
+
+    `new` of its values came within the day; they are what makes series come and go.
+    """
 
     name: str
     values: int
     series: int
     without: int
+    new: int
     top: list[tuple[str, int]]
 
     def factor(self, series: int) -> float:
@@ -57,17 +62,28 @@ def metric_sizes(catalogue: Catalogue) -> list[MetricSize]:
 
 
 def _size(catalogue: Catalogue, found: Found) -> MetricSize:
-    counts = {label: _distinct(catalogue.codes(found, label)) for label in list(found.columns.labels)}
-    labels = {label: count for label, count in counts.items() if count}
-    return MetricSize(found.columns.name, found.columns.metric_id, int(found.rows.size), labels)
+    # Counted again only when a series came: a metric that loses one has new columns.
+    kept = found.columns.counted
+    if isinstance(kept, MetricSize) and kept.series == found.rows.size:
+        return kept
+    labels: dict[str, int] = {}
+    having: dict[str, int] = {}
+    for label in list(found.columns.labels):
+        codes = catalogue.codes(found, label)
+        if values := int(np.count_nonzero(np.unique(codes))):
+            labels[label], having[label] = values, int(np.count_nonzero(codes))
+    size = MetricSize(found.columns.name, found.columns.metric_id, int(found.rows.size), labels, having)
+    found.columns.counted = size
+    return size
 
 
-def _distinct(codes: npt.NDArray[np.int32]) -> int:
-    return int(np.count_nonzero(np.unique(codes)))
+def metric_labels(
+    catalogue: Catalogue, name: str, *, limit: int, first_new_id: int | None = None
+) -> MetricLabels | None:
+    """Return the labels of one metric with their most frequent values, None where it has no series.
 
-
-def metric_labels(catalogue: Catalogue, name: str, *, limit: int) -> MetricLabels | None:
-    """Return the labels of one metric with their most frequent values, None where it has no series."""
+    Ids of one metric grow: from `first_new_id` on they are of this day.
+    """
     matching = catalogue.find([Matcher(METRIC_NAME_LABEL, "=", name)])
     if not matching:
         return None
@@ -79,11 +95,13 @@ def metric_labels(catalogue: Catalogue, name: str, *, limit: int) -> MetricLabel
     for part in hashes.values():
         whole += part
     labels = []
+    is_new = np.zeros(found.ids.size, np.bool_) if first_new_id is None else found.ids >= first_new_id
     for label, codes in columns.items():
         texts, counts = catalogue.value_counts(found, label)
         top = heapq.nsmallest(limit, zip(texts, counts, strict=True), key=lambda pair: (-pair[1], pair[0]))
         without = int(np.unique(whole - hashes[label]).size)
-        labels.append(LabelShare(label, len(texts), int(np.count_nonzero(codes)), without, top))
+        new = int(np.count_nonzero(np.setdiff1d(codes[is_new], codes[~is_new])))
+        labels.append(LabelShare(label, len(texts), int(np.count_nonzero(codes)), without, new, top))
     kept = sorted((one for one in labels if one.values), key=lambda one: (one.without, -one.values, one.name))
     return MetricLabels(int(found.rows.size), compared, kept)
 

@@ -20,6 +20,7 @@ import re2
 from metrics.domain import METRIC_NAME_LABEL
 from metrics.models import SERIES_PER_GROUP
 from metrics.promql.types import Matcher, QueryError
+from metrics.store.pair_index import PairIndex, later_rows
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -27,6 +28,10 @@ Bools = npt.NDArray[np.bool_]
 # (series id, metric id, metric name, labels).
 Row = tuple[int, int, str, dict[str, str]]
 ABSENT = 0
+# The code of a value that no series has.
+NOBODY = -1
+# So many series may come beside an index before it is made again, and in so many portions.
+LEAST_CAME, MOST_JOURNAL = 20_000, 20_000
 # So many are taken out before all is read anew; a quarter of all is reason as well.
 LEAST_GONE = 10_000
 _FETCH = "FETCH 5000 FROM every_series"
@@ -101,6 +106,13 @@ class MetricColumns:
     labels: dict[str, Growing] = field(default_factory=dict)
     # No two have the same, not even of one metric.
     number: int = field(default_factory=count(1).__next__)
+    # What somebody counted of so many rows, kept for the next one who asks.
+    counted: object = None
+
+    def codes_from(self, label: str, first: int) -> Codes | None:
+        """Return the codes of a label from a row on, None where no series has it."""
+        column = self.labels.get(label)
+        return None if column is None else column.view(self.ids.size)[first:]
 
     def taking(self, rows: Ints) -> "MetricColumns":
         """Return columns of these rows only."""
@@ -157,6 +169,9 @@ class Catalogue:
         self._known: set[int] = set()
         self._horizon = 0
         self._gone = 0
+        self._pairs: dict[str, PairIndex] = {}
+        # Where rows were added: the metric, the first of them and how many.
+        self._journal: list[tuple[MetricColumns, int, int]] = []
         self._changes = 0
 
     def __len__(self) -> int:
@@ -172,6 +187,10 @@ class Catalogue:
         with self._lock:
             self._changes += 1
             self._metrics, self._values, self._known, self._horizon, self._gone = {}, {}, set(), 0, 0
+            self._forget_pairs()
+
+    def _forget_pairs(self) -> None:
+        self._pairs, self._journal = {}, []
 
     def refresh(self, cursor: psycopg.Cursor[Any]) -> None:
         """Read the series that were committed since the last refresh."""
@@ -200,6 +219,7 @@ class Catalogue:
     def _remove(self, gone: set[int]) -> None:
         """Put new columns in the place of those that lose rows: a query may be reading the old ones."""
         self._known -= gone
+        self._forget_pairs()
         self._changes += 1
         ids = np.array(sorted(gone), np.int64)
         for name, columns in list(self._metrics.items()):
@@ -251,6 +271,8 @@ class Catalogue:
             columns = self._metrics[name] = MetricColumns(name, metric_id)
         first = columns.ids.size
         columns.ids.put_many(first, np.array(ids, np.int64))
+        if self._pairs:
+            self._journal.append((columns, first, len(ids)))
         for names, part in groupby(labels, key=tuple):
             alike = list(part)
             for label in names:
@@ -277,7 +299,13 @@ class Catalogue:
             by_name = [matcher for matcher in matchers if matcher.name == METRIC_NAME_LABEL]
             others = [matcher for matcher in matchers if matcher.name != METRIC_NAME_LABEL]
             tables = [(matcher.name, self._table(matcher)) for matcher in others]
-            found = [_match(columns, tables) for columns in self._candidates(by_name)]
+            pair = None if any(matcher.op == "=" for matcher in by_name) else self._rarest(others)
+            candidates = self._candidates(by_name)
+            if pair is None:
+                found = [_match(columns, tables) for columns in candidates]
+            else:
+                rows_of = self._having(*pair)
+                found = [_match(one, tables, rows_of[id(one)]) for one in candidates if id(one) in rows_of]
             if groups is not None:
                 found = [_within(part, groups) for part in found]
             return [part for part in found if part.rows.size]
@@ -292,9 +320,54 @@ class Catalogue:
             return (0, 0) if columns is None else (columns.number, columns.ids.size)
 
     def _table(self, matcher: Matcher) -> Bools:
-        return accepts(matcher, self._values.get(matcher.name, LabelValues()).texts)
+        values = self._values.get(matcher.name) or LabelValues()
+        if matcher.op not in ("=", "!="):
+            return accepts(matcher, values.texts)
+        table = np.full(len(values.texts), matcher.op == "!=", np.bool_)
+        code = values.codes.get(matcher.value)
+        if code is not None:
+            table[code] = matcher.op == "="
+        return table
 
-    def _candidates(self, matchers: Sequence[Matcher]) -> list[MetricColumns]:
+    def _rarest(self, matchers: Sequence[Matcher]) -> tuple[str, int] | None:
+        """Return the pair of label and code that an equality asks for and the fewest series have, None without any."""
+        best: tuple[int, tuple[str, int]] | None = None
+        for matcher in matchers:
+            if matcher.op != "=" or not matcher.value or matcher.name not in self._values:
+                continue
+            # A value nobody has is found nowhere.
+            code = self._values[matcher.name].codes.get(matcher.value, NOBODY)
+            count = self._index(matcher.name).count(code) if code != NOBODY else 0
+            if best is None or count < best[0]:
+                best = count, (matcher.name, code)
+        return None if best is None else best[1]
+
+    def _index(self, label: str) -> PairIndex:
+        index = self._pairs.get(label)
+        if index is not None:
+            came = sum(count for _, _, count in self._journal[index.journal_at :])
+            if came <= max(LEAST_CAME, index.size // 8):
+                return index
+        if len(self._journal) > MOST_JOURNAL:
+            self._forget_pairs()
+        index = self._pairs[label] = PairIndex(label, self._metrics.values(), len(self._journal))
+        return index
+
+    def _having(self, label: str, code: int) -> dict[int, Ints]:
+        """Return the rows of each metric that have a value, by the identity of the metric's columns."""
+        found: dict[int, Ints] = {}
+        if code == NOBODY:
+            return found
+        index = self._index(label)
+        later = later_rows(label, code, self._journal, index.journal_at)
+        for columns, rows in [*index.rows(code), *later]:
+            before = found.get(id(columns))
+            found[id(columns)] = rows if before is None else np.concatenate([before, rows])
+        return found
+
+    def _candidates(self, matchers: Sequence[Matcher]) -> Sequence[MetricColumns]:
+        if not matchers:
+            return list(self._metrics.values())
         exact = [matcher for matcher in matchers if matcher.op == "="]
         names = [exact[0].value] if exact else list(self._metrics)
         names = [name for name in names if name in self._metrics]
@@ -358,16 +431,17 @@ class Catalogue:
             return [texts[code] for code in used.tolist()], counts[used].tolist()
 
 
-def _match(columns: MetricColumns, tables: Sequence[tuple[str, Bools]]) -> Found:
+def _match(columns: MetricColumns, tables: Sequence[tuple[str, Bools]], rows: Ints | None = None) -> Found:
+    """Return the series of a metric (those of some rows, in ascending order) that pass every table."""
     size = columns.ids.size
-    kept = np.ones(size, np.bool_)
+    kept = np.ones(size if rows is None else rows.size, np.bool_)
     for label, table in tables:
         column: Codes | None = columns.labels[label].view(size) if label in columns.labels else None
         if column is None:
             kept &= bool(table[ABSENT])
         else:
-            kept &= table[column]
-    rows = np.flatnonzero(kept)
+            kept &= table[column if rows is None else column[rows]]
+    rows = np.flatnonzero(kept) if rows is None else rows[kept]
     return Found(columns, rows, columns.ids.view(size)[rows])
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from django.db import OperationalError, connection, transaction
@@ -16,7 +15,6 @@ from metrics.store.group_block import LEVEL_MINUTES
 COUNTING_MS = 4_000
 # Heads and roll-ups have no level of their own.
 LEVEL_HEAD, LEVEL_ROLLUP = 0, 4
-BY_METRIC, BY_SOURCE, BY_DAY = 3, 5, 6
 
 
 class TooSlow(Exception):
@@ -30,15 +28,6 @@ class SeriesCount:
     series: int = 0
     new: int = 0
     active: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesCounts:
-    """Series counted three ways in one pass; `by_day` by the day they came."""
-
-    by_metric: dict[int, SeriesCount]
-    by_source: dict[UUID | None, SeriesCount]
-    by_day: dict[date, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,54 +89,17 @@ def counting() -> Iterator[Any]:
         raise
 
 
-def series_counts(*, since: datetime, active_since: datetime, metric_id: int | None = None) -> SeriesCounts:
-    """Return how many series there are, of all metrics or of one."""
-    where = "" if metric_id is None else " WHERE metric_id = %(metric)s"
-    statement = (
-        "SELECT grouping(metric_id, source_id, day), metric_id, source_id, day, count(*),"  # noqa: S608 - our own texts
-        " count(*) FILTER (WHERE created_at > %(since)s), count(*) FILTER (WHERE last_seen_at > %(active)s)"
-        " FROM (SELECT metric_id, source_id, (created_at AT TIME ZONE 'UTC')::date AS day, created_at, last_seen_at"
-        f" FROM metrics_series{where}) s GROUP BY GROUPING SETS ((metric_id), (source_id), (day))"
-    )
-    found = SeriesCounts({}, {}, {})
-    with counting() as cursor:
-        cursor.execute(statement, {"since": since, "active": active_since, "metric": metric_id})
-        for kind, metric, source, day, *counts in cursor.fetchall():
-            if kind == BY_METRIC:
-                found.by_metric[metric] = SeriesCount(*counts)
-            elif kind == BY_SOURCE:
-                found.by_source[source] = SeriesCount(*counts)
-            else:
-                found.by_day[day] = counts[0]
-    return found
-
-
-_BLOCKS = """(SELECT day, level, metric_id, samples, octet_length(data) AS size FROM metrics_groupblock
+ALL_BLOCKS = """(SELECT day, level, metric_id, samples, octet_length(data) AS size FROM metrics_groupblock
  UNION ALL SELECT day, level, metric_id, samples, octet_length(data) FROM metrics_recentblock
  UNION ALL SELECT day, 4, metric_id, 0, octet_length(data) FROM metrics_rollupblock) b"""
-
-
-def stored_by_metric() -> dict[int, Stored]:
-    """Return what the blocks of each metric hold; those not packed yet hold many metrics and are left out."""
-    statement = f"SELECT metric_id, count(*), sum(samples), sum(size) FROM {_BLOCKS} GROUP BY 1"  # noqa: S608
-    with counting() as cursor:
-        cursor.execute(statement)
-        return {metric: Stored(*map(int, counts)) for metric, *counts in cursor.fetchall()}
-
-
-def stored_by_day(metric_id: int) -> dict[date, Stored]:
-    """Return what the blocks of one metric hold, by day."""
-    statement = f"SELECT day, count(*), sum(samples), sum(size) FROM {_BLOCKS} WHERE metric_id = %s GROUP BY 1"  # noqa: S608
-    with counting() as cursor:
-        cursor.execute(statement, [metric_id])
-        return {day: Stored(*map(int, counts)) for day, *counts in cursor.fetchall()}
 
 
 def stored_by_level(classes: Mapping[int, int]) -> dict[tuple[date, int, int], Stored]:
     """Return what blocks hold by day, level and class; `classes` maps metrics to theirs, the others are of class 0."""
     statement = (
         "SELECT b.day, b.level, coalesce(m.no, 0), count(*), sum(b.samples), sum(b.size)"  # noqa: S608
-        f" FROM {_BLOCKS} LEFT JOIN unnest(%s::bigint[], %s::int[]) AS m(id, no) ON m.id = b.metric_id GROUP BY 1, 2, 3"
+        f" FROM {ALL_BLOCKS} LEFT JOIN unnest(%s::bigint[], %s::int[]) AS m(id, no) ON m.id = b.metric_id"
+        " GROUP BY 1, 2, 3"
     )
     with counting() as cursor:
         cursor.execute(statement, [list(classes), list(classes.values())])

@@ -55,7 +55,7 @@ def cardinality(request: HttpRequest) -> HttpResponse:
     rows.sort(key=lambda row: (-KEYS[order](row), row.name))
     context = {
         "found": found, "rows": rows[:MOST_ROWS], "matching": len(rows), "order": order, "orders": list(KEYS),
-        "search": search, "growth": _growth(found.days), "labels": found.label_values[:MOST_LABELS], "now": now,
+        "search": search, "growth": _growth(found.days), "labels": found.labels[:MOST_LABELS], "now": now,
         "near": [row for row in found.sources if row.is_near],
     }  # fmt: skip
     return render(request, "metrics/cardinality.html", context)
@@ -77,8 +77,15 @@ def _label_rows(metric: str, detail: MetricDetail) -> list[dict[str, Any]]:
     compared = detail.labels.compared
     return [{
         "label": one, "factor": one.factor(compared), "saved_percent": 100 * (1 - one.without / max(1, compared)),
-        "query": f"count by ({_name(one.name)}) ({selector(metric)})",
+        "data_bytes": _bytes_made(one, detail), "query": f"count by ({_name(one.name)}) ({selector(metric)})",
     } for one in detail.labels.labels]  # fmt: skip
+
+
+def _bytes_made(one: LabelShare, detail: MetricDetail) -> int | None:
+    """Return what the series that a label makes take, as if all of a metric took the same."""
+    if detail.stored is None:
+        return None
+    return round(detail.stored.data_bytes * (1 - one.without / max(1, detail.labels.compared)))
 
 
 def _value_rows(metric: str, chosen: LabelShare, series: int) -> list[dict[str, Any]]:

@@ -16,11 +16,11 @@ from aivillage_console.accounts.models import Source
 from metrics.ingest import rows
 from metrics.ingest.rows import MetricRow
 from metrics.ingest.writer import forget_series
-from metrics.inventory import held, linting, storage
-from metrics.models import MetadataEntry
+from metrics.inventory import cardinality, held, linting, storage
+from metrics.models import MetadataEntry, Metric, MetricFigures, Series
 from metrics.promql.questions import selectors_of
 from metrics.services import partitions_prepare, samples_append
-from metrics.store import inventory
+from metrics.store import figures, inventory
 from metrics.store.group_block import LEVEL_DAY
 from metrics.store.inventory import Stored
 from metrics.store.postgres import STORE
@@ -138,12 +138,62 @@ def test_a_source_near_its_limit_is_said_first(person: Any, shop: Source, monkey
 def test_what_cannot_be_counted_in_time_is_left_out_and_said(
     person: Any, shop: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    slow = (
+        "(SELECT *, pg_sleep(5) AS s FROM"
+        " (SELECT day, level, metric_id, samples, 1 AS size FROM metrics_recentblock) r) b"
+    )
     monkeypatch.setattr(inventory, "COUNTING_MS", 800)
-    monkeypatch.setattr(inventory, "_BLOCKS", "(SELECT day, level, metric_id, samples, 1 AS size, pg_sleep(5) AS s"
-                        " FROM metrics_recentblock) b")  # fmt: skip
-    body = person("viewer").get(CARDINALITY).content.decode()
-    assert ("took too long" in body, "http_requests_total" in body) == (True, True)
+    monkeypatch.setattr(inventory, "ALL_BLOCKS", slow)
     assert "took too long" in person("editor").get(STORAGE).content.decode()
+    before = MetricFigures.objects.count()
+    monkeypatch.setattr(figures, "COUNTING_MS", 800)
+    monkeypatch.setattr(figures, "ALL_BLOCKS", slow)
+    assert figures.figures_count(now=datetime.now(UTC)) >= 0.8
+    assert (before, MetricFigures.objects.count()) == (2, 2), "what was counted before stays"
+
+
+def test_before_the_first_count_the_page_shows_what_it_knows(person: Any, shop: Source) -> None:
+    MetricFigures.objects.all().delete()
+    viewer = person("viewer")
+    for path in PAGES[:2]:
+        body = viewer.get(path).content.decode()
+        assert ("took too long" in body, "http_requests_total" in body) == (True, True)
+
+
+def test_old_figures_are_said_to_be_old(person: Any, shop: Source) -> None:
+    MetricFigures.objects.update(counted_at=datetime.now(UTC) - timedelta(hours=3))
+    assert "what is shown is older" in person("viewer").get(CARDINALITY).content.decode()
+
+
+def test_a_label_says_what_bytes_and_new_values_it_makes(person: Any, shop: Source) -> None:
+    row = MetricFigures.objects.get(metric_id=Metric.objects.get(name="http_requests_total").pk)
+    assert (row.new, row.active, row.samples, list(row.sources.values())) == (62, 62, 62, [[62, 62, 62]])
+    assert row.data_bytes > 0
+    assert row.first_new_id == Series.objects.filter(metric__name="http_requests_total").earliest("pk").pk
+    second = Series.objects.filter(metric__name="http_requests_total").order_by("pk")[31].pk
+    MetricFigures.objects.filter(pk=row.pk).update(first_new_id=second)
+    detail = cardinality.metric_detail("http_requests_total", now=datetime.now(UTC))
+    assert detail is not None
+    assert {one.name: one.new for one in detail.labels.labels} == {"path": 30, "host": 1, "zone": 0}
+    found = cardinality.overview(now=datetime.now(UTC))
+    paths = next(one for one in found.labels if one.name == "path")
+    assert (paths.values, paths.series, paths.data_bytes) == (61, 62, row.data_bytes)
+    body = person("viewer").get(f"{CARDINALITY}?metric=http_requests_total").content.decode()
+    assert ("New values, 24 h" in body, "Bytes it makes" in body) == (True, True)
+
+
+def test_counting_takes_a_hundredth_of_the_time_at_most() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert figures.next_count_at(now, 0.5) - now == timedelta(minutes=5)
+    assert figures.next_count_at(now, 30.0) - now == timedelta(seconds=3_000)
+
+
+def test_metrics_of_before_the_count_was_kept_are_counted(shop: Source) -> None:
+    Metric.objects.update(series_count=None)
+    assert (figures.uncounted_count(), figures.uncounted_count()) == (2, 0)
+    assert sorted(Metric.objects.values_list("name", "series_count")) == [
+        ("http_requests_total", 62), ("queueLatency_ms", 1),
+    ]  # fmt: skip
 
 
 def test_what_was_counted_before_is_shown_as_older_where_counting_again_takes_too_long(db: None) -> None:

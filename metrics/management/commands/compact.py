@@ -62,13 +62,14 @@ class Command(BaseCommand):
             self._care(now)
             run = services.compaction_run(now=now)
             services.series_sweep(now=now)
+            services.figures_keep(now=now)
             queue_trim(now=now)
         self.stdout.write(f"{run.head_blocks} head blocks, {run.samples} samples -> {run.group_blocks} group blocks")
 
     def _hold(self) -> None:
         with compactor_lock() as held, ExitStack() as stack:
             senders = stack.enter_context(Senders()) if held else None
-            compacted_at = cared_at = repeated_at = swept_at = None
+            compacted_at = cared_at = repeated_at = swept_at = count_at = None
             repeat = timedelta(seconds=settings.CONFIG.push_repeat_seconds)
             while senders is not None and not self.stopping.is_set():
                 now = clock.now()
@@ -86,6 +87,8 @@ class Command(BaseCommand):
                 if swept_at is None or now - swept_at >= SWEEP_EVERY:
                     services.series_sweep(now=now)
                     swept_at = now
+                if count_at is None or now >= count_at:
+                    count_at = services.figures_keep(now=now)
                 self.stopping.wait(POLL_SECONDS)
 
     def _backlog(self) -> bool:
