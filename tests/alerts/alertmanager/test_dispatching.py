@@ -1,5 +1,7 @@
 """Grouping, repeats, resolving, inhibition and silences on a fake clock."""
 
+import pytest
+
 from tests.alerts.alertmanager.timelines import RECEIVER, alert, push, reload, run, want
 
 QUICK = "  group_by: []\n  group_wait: 1s\n  group_interval: 2s\n  repeat_interval: 1h"
@@ -193,3 +195,18 @@ def test_a_route_is_quiet_in_its_mute_time_and_outside_its_active_time() -> None
         wanted = [alert("a", 1)] if told else []
         case = run(route, push(1, alert("a", 1)), want(2, 2.2, *wanted), more=RECEIVER + never)
         assert case.ok, (rest, case.message)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {"co": "ts < 4.5"}, {"webhook": 4.5}, {"wh1": [0, 4.5]}, {"co": {"from": 0, "to": 4.5}},
+        {"hook": {"drops": True, "until": 4.5}}, {"co": "func(ts float64) bool { return ts <= 4.5 }"},
+    ],
+)  # fmt: skip
+def test_when_a_receiver_keeps_nothing_is_read_in_many_words(behaviour: dict[str, object]) -> None:
+    case = run(
+        QUICK.replace("1h", "3s"), push(1, alert("a", 1)), want(0, 5.9), want(6, 6.2, alert("a", 1)),
+        receiver_behaviour=behaviour,
+    )  # fmt: skip
+    assert case.ok, case.message

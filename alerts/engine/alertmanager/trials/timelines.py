@@ -20,6 +20,7 @@ EPOCH = 1_767_225_600.0
 AFTER_SECONDS = 1.0
 LIMIT = re.compile(r"(<|<=|>|>=)\s*([0-9]+(?:\.[0-9]+)?)")  # noqa: TID251 - our own constant, linear
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")  # noqa: TID251 - our own constant, linear
+SERVER_ERRORS = frozenset({500.0, 502.0, 503.0, 504.0})
 Span = tuple[float, float]
 
 
@@ -62,8 +63,8 @@ def _fault(timeline: Mapping[str, Any]) -> str:
     names = [hook[0] if isinstance(hook, list) else str(hook) for hook in timeline.get("webhooks", [])]
     addresses = [f"http://collector-{at}/" for at in range(len(names))]
     collectors = {name: Collector() for name in names}
-    for place, (name, spans) in enumerate(_behaviours(timeline.get("receiver_behaviour") or {}, names)):
-        collectors[name if name in collectors else names[min(place, len(names) - 1)]].deaf += spans
+    for name, spans in _behaviours(timeline.get("receiver_behaviour") or {}, timeline.get("webhooks", [])):
+        collectors[name].deaf += spans
     by_address = dict(zip(addresses, names, strict=True))
     config = load(_filled(timeline["config"], addresses))
 
@@ -182,23 +183,26 @@ def _shown(alert: Alert) -> str:
     return f"{dict(alert.labels)} {round(alert.starts_at - EPOCH, 3)}-{ended}"
 
 
-def _behaviours(behaviour: Any, names: list[str]) -> Iterator[tuple[str, list[Deaf]]]:
-    """Yield for each receiver when it does not listen, however the file words it."""
-    for name, said in behaviour.items() if isinstance(behaviour, dict) else []:
-        digits = NUMBER.findall(name)
-        # "wh2" stands for the second receiver where no receiver is called so.
-        numbered = names[int(digits[-1]) - 1] if digits and 0 < int(digits[-1]) <= len(names) else name
-        yield (name if name in names else numbered), list(_spans(said))
+def _behaviours(behaviour: Any, hooks: list[Any]) -> Iterator[tuple[str, list[Deaf]]]:
+    """Yield for each receiver when it does not listen, however the file names and words it."""
+    names = [hook[0] if isinstance(hook, list) else str(hook) for hook in hooks]
+    for key, said in behaviour.items() if isinstance(behaviour, dict) else []:
+        meant = [name for name, hook in zip(names, hooks, strict=True) if key == name or (key in hook)]
+        # "wh2" stands for the second receiver where none is called so.
+        digits = NUMBER.findall(key)
+        if not meant and digits and 0 < int(float(digits[-1])) <= len(names):
+            meant = [names[int(float(digits[-1])) - 1]]
+        yield (meant or names[-1:])[0], list(_spans(said))
 
 
 def _spans(said: Any) -> Iterator[Deaf]:
+    """Yield when a receiver keeps nothing: `ts < 4.5`, a number of seconds from the start, or from and to."""
     text = said if isinstance(said, str) else repr(said)
-    refuses = "status" in text or "50" in NUMBER.sub(lambda found: "50" if found[0] in {"500", "503"} else "", text)
-    if isinstance(said, (list, tuple)) and len(said) == len(("from", "to")) and not isinstance(said[0], (dict, str)):
-        yield Deaf((float(said[0]), float(said[1])))
-        return
-    for op, limit in LIMIT.findall(text):
+    numbers = [float(each) for each in NUMBER.findall(text)]
+    refuses = any(number in SERVER_ERRORS for number in numbers)
+    limits = LIMIT.findall(text)
+    for op, limit in limits:
         yield Deaf((0.0, float(limit)) if op.startswith("<") else (float(limit), float("inf")), refuses)
-    if not LIMIT.search(text):
-        numbers = [float(each) for each in NUMBER.findall(text)]
-        yield from (Deaf((0.0, each), refuses) for each in numbers[:1])
+    left = [number for number in numbers if number not in SERVER_ERRORS]
+    if not limits and left:
+        yield Deaf((min(left), max(left)) if len(left) > 1 else (0.0, left[0]), refuses)
