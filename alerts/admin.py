@@ -24,6 +24,8 @@ from alerts.models import (
     DeliveryAttempt,
     Escalation,
     InboundHook,
+    Inhibition,
+    MuteTime,
     Notification,
     Policy,
     PolicyStep,
@@ -31,6 +33,7 @@ from alerts.models import (
     Rule,
     RuleGroup,
     RuleState,
+    Silence,
     WebhookIn,
 )
 from alerts.models.rules import RuleKind
@@ -38,6 +41,7 @@ from alerts.rules.kinds import ASKED_KINDS
 from alerts.rules.validation import LONGEST_EXPRESSION, rule_problems
 from alerts.services import backfill_cancel, backfill_order, configuration
 from alerts.services.backfill import backfill_problems
+from alerts.services.quiet_rules import quiet_rule_delete, quiet_rule_problems, quiet_rule_save
 from metrics.domain import MAX_NAME_BYTES
 
 LONGEST_SHOWN = 20_000
@@ -448,3 +452,43 @@ class NotificationAdmin(ReadOnlyAdmin):
 
 for hot in (AlertEvent, DeliveryAttempt, Escalation, RuleState):
     admin.site.register(hot, ReadOnlyAdmin)
+
+
+class QuietRuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An inhibition or a mute time, checked as the import checks it."""
+
+    def clean(self) -> Any:
+        """Read matchers and intervals."""
+        cleaned = super().clean()
+        for name, value in self.cleaned_data.items():
+            if name != "policies":
+                setattr(self.instance, name, value)
+        for field, text in quiet_rule_problems(self.instance).items():
+            self.add_error(field if field in self.fields else None, text)
+        return cleaned
+
+
+@admin.register(Inhibition, MuteTime)
+class QuietRuleAdmin(RoleAdmin):
+    """What keeps alerts from being told of: other alerts, and times."""
+
+    form = QuietRuleForm
+    list_display = ("name", "enabled", "version", "updated_at")
+    list_filter = ("enabled",)
+    search_fields = ("name",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save through the service."""
+        quiet_rule_save(obj, actor=actor_of(request), now=clock.now())
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete through the service."""
+        quiet_rule_delete(obj, actor=actor_of(request), now=clock.now())
+
+
+@admin.register(Silence)
+class SilenceAdmin(ReadOnlyAdmin):
+    """Silences, which begin and end by Alertmanager's API."""
+
+    list_display = ("author", "reason", "starts_at", "ends_at", "version")
+    search_fields = ("author", "reason")

@@ -8,11 +8,12 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max
 
-from aivillage_console.accounts.services import Actor, audit
+from aivillage_console.accounts.services import Actor
 from alerts.engine.alertmanager.carrying import Carried, CarriedChannel, CarriedPolicy, carry
 from alerts.engine.alertmanager.config import load
 from alerts.models import Channel, Inhibition, MuteTime, Policy
 from alerts.services.configuration import Invalid, channel_save, policy_save
+from alerts.services.quiet_rules import quiet_rule_save
 
 
 class _Undone(Exception):
@@ -101,11 +102,9 @@ def _kept(
 ) -> Inhibition | MuteTime:  # fmt: skip
     row = model.objects.filter(name=name[:200]).first()
     verb = "change" if row is not None else "create"
-    row = row or model(name=name[:200], version=0)
+    row = row or model(name=name[:200])
     for key, value in fields.items():
         setattr(row, key, value)
-    row.version += 1
-    row.save()
-    audit(actor, f"{row._meta.model_name}.{verb}", row, now=now, after={"name": name, **fields})
+    quiet_rule_save(row, actor=actor, now=now)
     done.lines.append(f"{verb} {word} {name}")
     return row
