@@ -215,6 +215,8 @@ class Dispatcher:
         if not told:
             self.log.write(key, Entry(flush.at, firing, resolved))
             return
+        most = int(integration.settings.get("max_alerts") or 0)
+        told = told[:most] if most else told
         message = Notification(
             flush.at, options.receiver, integration.kind, integration.index, group.key, group.labels, told, why
         )

@@ -210,3 +210,14 @@ def test_when_a_receiver_keeps_nothing_is_read_in_many_words(behaviour: dict[str
         receiver_behaviour=behaviour,
     )  # fmt: skip
     assert case.ok, case.message
+
+
+def test_two_receivers_are_told_by_their_own_addresses_whatever_follows_the_host() -> None:
+    two = (
+        "receivers:\n- name: default\n  webhook_configs: [{url: 'http://%s/a'}, {url: 'http://%s/b', max_alerts: 1}]\n"
+    )
+    case = run(
+        QUICK, push(1, alert("a", 1), alert("b", 1)), want(2, 2.2, alert("a", 1), alert("b", 1)),
+        want(2, 2.2, alert("a", 1), collector="co2"), more=two, webhooks=[["co", "webhook"], ["co2", "webhook2"]],
+    )  # fmt: skip
+    assert case.ok, case.message

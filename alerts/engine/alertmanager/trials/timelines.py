@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from alerts.engine.alertmanager.alerts import Alert, Pushed
 from alerts.engine.alertmanager.config import load
@@ -21,6 +22,8 @@ AFTER_SECONDS = 1.0
 LIMIT = re.compile(r"(<|<=|>|>=)\s*([0-9]+(?:\.[0-9]+)?)")  # noqa: TID251 - our own constant, linear
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")  # noqa: TID251 - our own constant, linear
 SERVER_ERRORS = frozenset({500.0, 502.0, 503.0, 504.0})
+# Where the kinds of receivers keep the address they call.
+ADDRESSES = ("url", "api_url", "webhook_url")
 Span = tuple[float, float]
 
 
@@ -61,21 +64,22 @@ def run(timelines: Iterable[Mapping[str, Any]]) -> Iterator[Case]:
 
 def _fault(timeline: Mapping[str, Any]) -> str:
     names = [hook[0] if isinstance(hook, list) else str(hook) for hook in timeline.get("webhooks", [])]
-    addresses = [f"http://collector-{at}/" for at in range(len(names))]
+    hosts = [f"collector-{at}" for at in range(len(names))]
     collectors = {name: Collector() for name in names}
     for name, spans in _behaviours(timeline.get("receiver_behaviour") or {}, timeline.get("webhooks", [])):
         collectors[name].deaf += spans
-    by_address = dict(zip(addresses, names, strict=True))
-    config = load(_filled(timeline["config"], addresses))
+    by_host = dict(zip(hosts, names, strict=True))
+    config = load(_filled(timeline["config"], hosts))
 
     def send(message: Notification) -> Answer:
         settings = dispatcher.config.receivers[message.receiver].integrations
         own = next(each for each in settings if (each.kind, each.index) == (message.kind, message.index))
-        return collectors[by_address[own.settings["url"]]].take(message)
+        address = next(filter(None, map(own.settings.get, ADDRESSES)), "")
+        return collectors[by_host[urlsplit(address).hostname or ""]].take(message)
 
     delay_seconds = float(timeline.get("start_delay_s") or 0)
     dispatcher = Dispatcher(config, send, started_at=EPOCH, start_delay_seconds=delay_seconds)
-    player = Player(dispatcher, addresses)
+    player = Player(dispatcher, hosts)
     wants = [step for step in timeline["steps"] if step["op"] == "want"]
     for step in sorted((each for each in timeline["steps"] if each["op"] != "want"), key=lambda each: each["at"]):
         player.play(step)
@@ -84,9 +88,10 @@ def _fault(timeline: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, (_unmet(want, collectors, tolerance) for want in wants)))
 
 
-def _filled(config: str, addresses: list[str]) -> str:
-    for address in addresses:
-        config = config.replace("http://%s", address, 1)
+def _filled(config: str, hosts: list[str]) -> str:
+    """Put the receivers' hosts where the configuration leaves them open."""
+    for host in hosts:
+        config = config.replace("%s", host, 1)
     return config
 
 
@@ -95,7 +100,7 @@ class Player:
     """Does the steps of a timeline in order."""
 
     dispatcher: Dispatcher
-    addresses: list[str]
+    hosts: list[str]
     silences: list[tuple[Any, str]] = field(default_factory=list)
 
     def play(self, step: Mapping[str, Any]) -> None:
@@ -110,7 +115,7 @@ class Player:
             self._unsilence(step, now)
         else:
             text = step.get("config")
-            config = load(_filled(text, self.addresses)) if isinstance(text, str) else self.dispatcher.config
+            config = load(_filled(text, self.hosts)) if isinstance(text, str) else self.dispatcher.config
             self.dispatcher.reload(config, now)
 
     def _silence(self, said: Mapping[str, Any], now: float) -> None:
