@@ -257,7 +257,9 @@ def _held(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, dict[st
         for table in (*COUNTED, *BESIDE)
         if (
             found := connection.execute(
-                "SELECT coalesce(sum(pg_total_relation_size(relid)), 0) FROM pg_partition_tree(%s::regclass)", [table]
+                "SELECT pg_total_relation_size(t.oid) + coalesce((SELECT sum(pg_total_relation_size(inhrelid))"
+                " FROM pg_inherits WHERE inhparent = t.oid), 0) FROM pg_class t WHERE t.oid = %s::regclass",
+                [table],
             ).fetchone()
         )
     }
