@@ -18,8 +18,15 @@ from alerts.models import Alert, Channel, InboundHook, Link, Policy, PolicyStep
 from alerts.pipeline import Observation
 from alerts.services import observe
 from metrics.ingest import refusals
+from metrics.ingest.writer import forget_series
 from tests.alerts.github import NUMBER, REPO
 from tests.alerts.github import SECRET as HOOK_SECRET
+
+
+@pytest.fixture(autouse=True)
+def _no_series_of_the_test_before() -> None:
+    """The tables are emptied under a living process, which happens to tests alone: ids it remembers lead nowhere."""
+    forget_series()
 
 
 @dataclass
