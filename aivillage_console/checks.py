@@ -55,7 +55,7 @@ def _is_local(host: str) -> bool:
 
 
 def sampling_rules(*_apps: Any, **_options: Any) -> list[CheckMessage]:
-    """A rule that nobody can read would leave out nothing, or too much."""
+    """Refuse a sampling rule that nobody can read: it would leave out nothing, or too much."""
     try:
         import_string("metrics.ingest.sampling.rules_of")(settings.CONFIG.sampling_rules)
     except ValueError as error:

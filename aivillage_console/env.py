@@ -132,8 +132,8 @@ class Config:
         unit="list",
     )
     sampling_rules: str = setting(
-        "Series of which a part is kept: `SELECTOR [rate] [points]`, rules separated by `;`; the rate is 0.1 unless given,"
-        " the label __source__ is the sender's name; without a rule all is kept.",
+        "Series of which a part is kept: `SELECTOR [rate] [points]`, rules separated by `;`; the rate is 0.1 unless"
+        " given, the label __source__ is the sender's name; without a rule all is kept.",
         default="",
     )
     exemplar_retention_days: int = setting("Days exemplars are kept.", default=14, unit="days")

@@ -21,8 +21,8 @@ from alerts.services.record import recording_end, recording_rules_of
 OWN_FIELDS = {
     RuleGroup: ("name", "interval_seconds", "enabled", "limit", "query_offset_seconds", "labels", "file"),
     Rule: (
-        "group_id", "position", "kind", "name", "alert_name", "description", "spec", "severity", "labels", "annotations",
-        "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
+        "group_id", "position", "kind", "name", "alert_name", "description", "spec", "severity", "labels",
+        "annotations", "for_seconds", "keep_firing_for_seconds", "window_seconds", "cooldown_seconds", "enabled",
     ),
     Channel: ("name", "type", "config", "filters", "enabled", "is_fallback", "rate_per_minute"),
     Policy: ("name", "position", "triggers", "enabled", "is_default"),
