@@ -76,12 +76,17 @@ def _ready(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(name: str) -> Iterator[Peer]:
-    """Start a peer on empty files; stop it and remove them at the end."""
+def running(name: str, prepare: Callable[[Path, int], None] = lambda _root, _port: None) -> Iterator[Peer]:
+    """Start a peer on empty files; stop it and remove them at the end.
+
+    `prepare` gets its directory and its port once the command's own files are written, and may write over them.
+    """
     command, ready = COMMANDS[name]
     root, port = Path(tempfile.mkdtemp(prefix="aivillage-peer-")), free_port()
+    arguments = command(root, port)
+    prepare(root, port)
     with (root / "log").open("wb") as log:
-        process = subprocess.Popen(command(root, port), stdout=log, stderr=log)
+        process = subprocess.Popen(arguments, stdout=log, stderr=log)
     try:
         end = time.monotonic() + START_SECONDS
         while not _ready(f"http://127.0.0.1:{port}{ready}"):
