@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from aivillage_console.lib.registry import Registry
+from alerts.rules.fields import SHAPES, KindShape, SpecField
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +52,27 @@ class AskedKind:
     operator: str = "≥"  # On which side of its threshold a value is bad.
     over: str = "no longer true"
     evidence_template: str = ""  # Draws the evidence of an alert, from `evidence` alone: its rows may be gone.
+    # The keys again, as forms and files show them; a key without a field is shown as JSON.
+    fields: tuple[SpecField, ...] = ()
+    help: str = ""
+    uses_window: bool = True
+
+    def shape(self, kind: str) -> KindShape:
+        """Return the kind as forms and files show it."""
+        named = {field.name for field in self.fields}
+        rest = tuple(
+            SpecField(name=key, type="json", label=key, help="JSON.") for key in sorted(self.keys) if key not in named
+        )
+        return KindShape(
+            kind=kind, label=self.label, help=self.help, fields=(*self.fields, *rest), uses_window=self.uses_window
+        )
 
 
 ASKED_KINDS: Registry[AskedKind] = Registry(
     "rule kinds", ("security_event", "phase_failed", "run_stalled", "component")
 )
+
+
+def shapes() -> dict[str, KindShape]:
+    """Return what is known of every kind of rule that can be used here; kinds whose app is missing are left out."""
+    return {**SHAPES, **{name: kind.shape(name) for name, kind in ASKED_KINDS.filled()}}
