@@ -151,6 +151,16 @@ class Config:
     unknown_expires_seconds: int = setting(
         "An alert whose data never comes back resolves, cause expired, after this.", default=86_400, unit="seconds"
     )
+    silence_longest_seconds: int = setting(
+        "Longest a silence may last that somebody makes here.", default=2_592_000, unit="seconds"
+    )
+    silence_handover_seconds: int = setting(
+        "How long before a silence ends its author hears that alerts still fire; 0: never, unless it says so.",
+        default=900, unit="seconds",
+    )  # fmt: skip
+    silence_stale_seconds: int = setting(
+        "A silence that covered no alert for so long is shown as stale.", default=21_600, unit="seconds"
+    )
     storm_control_enabled: bool = setting("Fold a storm of notifications into digests.", default=True)
     worker_threads: int = setting("Threads of the Celery worker.", default=4)
     worker_memory_bytes: int = setting(
@@ -317,6 +327,9 @@ RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "sockets_port": _PORT,
     "web_threads": _POSITIVE,
     "worker_threads": _POSITIVE,
+    "silence_longest_seconds": _POSITIVE,
+    "silence_handover_seconds": ("a whole number, 0 or more", lambda v: v >= 0),
+    "silence_stale_seconds": _POSITIVE,
     "retention_days": _POSITIVE,
     "rollup_retention_days": _POSITIVE,
     "exemplar_retention_days": _POSITIVE,

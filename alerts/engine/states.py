@@ -40,6 +40,7 @@ class NotificationKind(StrEnum):
     RESOLVE = "resolve"  # It is over.
     TEST = "test"  # Somebody pressed the test button.
     SUMMARY = "summary"  # A storm: many alerts folded into one message.
+    HANDOVER = "handover"  # A silence ends soon while alerts it covers still fire.
 
 
 class EscalationState(StrEnum):

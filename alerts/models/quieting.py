@@ -19,6 +19,15 @@ class Silence(models.Model):
     author = models.CharField(max_length=200)
     reason = models.TextField(help_text="Why, for those who wonder later.")
     lets_critical_through = models.BooleanField(default=False, help_text="Critical alerts are told all the same.")
+    handover_seconds = models.PositiveIntegerField(
+        default=900, help_text="How long before its end the author hears that alerts still fire; 0: never."
+    )
+    handover_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When to look whether that must be told; empty: done."
+    )
+    matched_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When an open alert was last seen that it covers."
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -28,7 +37,12 @@ class Silence(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(condition=models.Q(ends_at__gte=models.F("starts_at")), name="silence_ends"),
         ]
-        indexes: ClassVar = [models.Index(fields=["ends_at"], name="silence_ends_at")]
+        indexes: ClassVar = [
+            models.Index(fields=["ends_at"], name="silence_ends_at"),
+            models.Index(
+                fields=["handover_at"], name="silence_handover", condition=models.Q(handover_at__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.author}: {self.reason}"[:120]

@@ -23,14 +23,14 @@ class Inhibitor:
         """Take a new state of an alert."""
         for rule, sources in zip(self.rules, self.sources, strict=True):
             if all_hold(rule.source, alert.labels):
-                sources.setdefault(_agreed(rule, alert.labels), {})[alert.identity()] = alert
+                sources.setdefault(agreed(rule, alert.labels), {})[alert.identity()] = alert
 
     def inhibited_by(self, labels: Labels, now: float) -> tuple[InhibitRule, Alert] | None:
         """Return the first rule and source that keep an alert quiet."""
         for rule, sources in zip(self.rules, self.sources, strict=True):
             if not all_hold(rule.target, labels):
                 continue
-            held = sources.get(_agreed(rule, labels), {}).values()
+            held = sources.get(agreed(rule, labels), {}).values()
             found = source_of(rule, labels, held, lambda alert: not alert.resolved_at(now))
             if found is not None:
                 return rule, found
@@ -51,6 +51,6 @@ def source_of(
     return None
 
 
-def _agreed(rule: InhibitRule, labels: Labels) -> Identity:
+def agreed(rule: InhibitRule, labels: Labels) -> Identity:
     """Return the values that must be equal; a missing label and an empty one are the same."""
     return tuple((name, labels.get(name, "")) for name in rule.equal)
