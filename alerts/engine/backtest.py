@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One step of a policy that was reached, or the news that it was over; `withheld` is the one reason if nobody heard."""
+    """One step of a policy that was reached, or the news that it is over; `withheld` is the one reason nobody heard."""
 
     at: float
     policy: str

@@ -45,7 +45,7 @@ def _act(alert_id: int, version: int, actor: Actor, kind: str, reason: str, now:
         change(alert)
         alert.version, alert.updated_at = alert.version + 1, now
         alert.save()
-        origin = {"via": actor.via} if actor.via else {}
+        origin: dict[str, Any] = {"via": actor.via} if actor.via else {}
         event(alert, kind=kind, now=now, actor=actor, reason=reason, **origin)
         after = {**_seen_by(alert), "reason": reason, **origin}
         audit(actor, f"alert.{kind}", alert, before=before, after=after, now=now)

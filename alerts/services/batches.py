@@ -15,6 +15,7 @@ from alerts.engine.states import NotificationKind
 from alerts.models import Alert, AlertEvent, Escalation, Notification
 from alerts.pipeline import Case, Observation
 from alerts.services import decide, owed
+from alerts.services.ledger import TABLES
 from alerts.services.routes import Routes
 
 # What one bad alert raises; the others of its batch are stored all the same.
@@ -94,7 +95,7 @@ def _begin(fresh: list[tuple[Alert, Case]], routes: Routes, now: datetime, actor
         if case.policy is not None and case.escalate_from is not None
     )
     told = owed.Told(now)
-    owed.insert([row for alert, case in fresh for row in _first_step(alert, case, routes, told)])
+    TABLES.owe([row for alert, case in fresh for row in _first_step(alert, case, routes, told)])
     for topic in ("alerts", "overview"):
         live.ring(topic)
 

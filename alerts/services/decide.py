@@ -1,34 +1,26 @@
 """One transaction per decision: alert, event, escalation and notifications commit together or not at all."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Max
-
 from aivillage_console.accounts.services import Actor
-from aivillage_console.lib import clock, doorbell, live
+from aivillage_console.lib import clock
 from alerts import pipeline
 from alerts.engine import escalation
 from alerts.engine.episodes import Change, Episode, Seen, Windows
 from alerts.engine.fingerprint import fingerprint
 from alerts.engine.severity import worse
 from alerts.engine.states import AlertState, EscalationState, NotificationKind
-from alerts.models import Alert, AlertEvent, Channel, Escalation, Notification
+from alerts.models import Alert, AlertEvent, Escalation
 from alerts.pipeline import Case, Observation, PolicyFacts
 from alerts.services import owed
+from alerts.services.ledger import TABLES, Ledger
 from alerts.services.routes import Routes
 
 WINDOWS = Windows()
 BATCH = 100
 SYSTEM = Actor(kind="system", label="console")
-# What arming anew writes over.
-ARMED = [
-    "repeat_no", "policy_snapshot", "started_at", "step", "due_at", "state", "stopped_because", "lease_token",
-    "attempts", "last_error",
-]  # fmt: skip
 
 
 def observe(
@@ -38,20 +30,27 @@ def observe(
     actor: Actor = SYSTEM,
     windows: Windows = WINDOWS,
     routes: Routes | None = None,
+    ledger: Ledger = TABLES,
 ) -> Change:
     """Apply one observation; the row lock on the alert makes concurrent ones queue."""
     print_of = fingerprint(observation.name, observation.labels)
-    with transaction.atomic():
-        alert = _locked(print_of, observation, now)
+    with ledger.together():
+        alert = _locked(print_of, observation, now, ledger)
         if alert is None:
             return Change.NONE
-        case = case_of(alert, observation, now=now, windows=windows, routes=routes or Routes())
-        record(alert, case, now, actor)
+        case = case_of(alert, observation, now=now, windows=windows, routes=routes or ledger.routes(), ledger=ledger)
+        record(alert, case, now, actor, ledger)
     return case.change
 
 
 def case_of(
-    alert: Alert, observation: Observation, *, now: datetime, routes: Routes, windows: Windows = WINDOWS
+    alert: Alert,
+    observation: Observation,
+    *,
+    now: datetime,
+    routes: Routes,
+    windows: Windows = WINDOWS,
+    ledger: Ledger = TABLES,
 ) -> Case:
     """Return what the pipeline makes of an observation of an alert that is locked or not stored yet."""
     running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
@@ -59,19 +58,17 @@ def case_of(
     case = Case(
         observation=observation, known=_episode(alert, now), now=now.timestamp(), windows=windows,
         policies=[] if running and not worsens else policies_for(observation, routes),
-        last_told_at=_last_told_at(alert, observation), acked_by=alert.acked_by,
-        followed=_policy_followed(alert) if worsens else "",
+        last_told_at=_last_told_at(alert, observation, ledger), acked_by=alert.acked_by,
+        followed=ledger.followed(alert) if worsens else "",
     )  # fmt: skip
     return pipeline.run(case)
 
 
-def _locked(print_of: str, observation: Observation, now: datetime) -> Alert | None:
-    rows = Alert.objects.select_for_update().filter(fingerprint=print_of)
-    found = rows.first()
+def _locked(print_of: str, observation: Observation, now: datetime, ledger: Ledger) -> Alert | None:
+    found = ledger.alert(print_of)
     if found is not None or observation.seen not in (Seen.FIRING, Seen.PENDING):
         return found
-    Alert.objects.bulk_create([blank(print_of, observation, now)], ignore_conflicts=True)
-    return rows.first()
+    return ledger.fresh(blank(print_of, observation, now))
 
 
 def blank(print_of: str, observation: Observation, now: datetime) -> Alert:
@@ -95,18 +92,10 @@ def _episode(alert: Alert, now: datetime) -> Episode:
     )  # fmt: skip
 
 
-def _policy_followed(alert: Alert) -> str:
-    row = Escalation.objects.filter(alert=alert, episode=alert.episode).values_list("policy_snapshot__id", flat=True)
-    return str(row.first() or "")
-
-
-def _last_told_at(alert: Alert, seen: Observation) -> float | None:
+def _last_told_at(alert: Alert, seen: Observation, ledger: Ledger) -> float | None:
     if not alert.episode or not seen.cooldown_seconds or alert.state in (AlertState.FIRING, AlertState.UNKNOWN):
         return None
-    told = (
-        Notification.objects.filter(alert=alert, kind="fire").exclude(state="cancelled").aggregate(at=Max("created_at"))
-    )
-    return told["at"].timestamp() if told["at"] else None
+    return ledger.last_told_at(alert)
 
 
 def policies_for(observation: Observation, routes: Routes) -> list[PolicyFacts]:
@@ -121,25 +110,25 @@ def _for_everyone(policy: PolicyFacts, everyone: tuple[str, ...]) -> PolicyFacts
     return replace(policy, steps=tuple(replace(step, channels=step.channels or everyone) for step in policy.steps))
 
 
-def record(alert: Alert, case: Case, now: datetime, actor: Actor) -> None:
+def record(alert: Alert, case: Case, now: datetime, actor: Actor, ledger: Ledger = TABLES) -> None:
     """Store what the pipeline decided of a stored alert."""
     refresh(alert, case.observation)
     if case.outcome is None or case.change is Change.NONE:
         alert.quiet = case.outcome.after.quiet if case.outcome else alert.quiet
-        alert.save()
+        ledger.save(alert)
         return
     apply(alert, case, now)
     if case.change is Change.DISCARDED and not alert.episode:
-        alert.delete()
+        ledger.forget(alert)
         return
-    alert.save()
+    ledger.save(alert)
     if case.change not in (Change.PENDING, Change.DISCARDED):
-        event_of(alert, case, now, actor).save()
-        ring_alert(alert)
+        ledger.tell(event_of(alert, case, now, actor))
+        ledger.changed(alert)
     if case.begins or case.worsened:
-        _begin(alert, case, now)
+        _begin(alert, case, now, ledger)
     elif case.notify_resolved:
-        conclude(alert, now=now)
+        conclude(alert, now=now, ledger=ledger)
 
 
 def event_of(alert: Alert, case: Case, now: datetime, actor: Actor) -> AlertEvent:
@@ -183,10 +172,19 @@ def apply(alert: Alert, case: Case, now: datetime) -> None:
         alert.resolved_because = (seen.reason or "recovered")[:200]
 
 
-def event(alert: Alert, *, kind: str, now: datetime, actor: Actor, reason: str = "", **data: Any) -> AlertEvent:
+def event(
+    alert: Alert,
+    *,
+    kind: str,
+    now: datetime,
+    actor: Actor,
+    reason: str = "",
+    ledger: Ledger = TABLES,
+    **data: Any,
+) -> AlertEvent:
     """Append to the story of an alert."""
     row = _event(alert, kind, now, actor, reason, data)
-    row.save()
+    ledger.tell(row)
     return row
 
 
@@ -199,19 +197,19 @@ def _event(alert: Alert, kind: str, now: datetime, actor: Actor, reason: str, da
 
 def ring_alert(alert: Alert) -> None:
     """Tell open pages that the alert changed."""
-    for topic in ("alerts", f"alert:{alert.pk}", "overview"):
-        live.ring(topic)
+    TABLES.changed(alert)
 
 
-def _begin(alert: Alert, case: Case, now: datetime) -> None:
+def _begin(alert: Alert, case: Case, now: datetime, ledger: Ledger) -> None:
     if case.begins and (alert.episode > 1 or alert.repeat_no):
-        owed.cancel_unsent(alert, because="it fired again before this was sent", now=now, kinds=["resolve"])
+        because = "it fired again before this was sent"
+        owed.cancel_unsent(alert, because=because, now=now, kinds=["resolve"], ledger=ledger)
     if case.policy is None or case.escalate_from is None:
         return
     started_at = clock.at_seconds(case.escalate_from)
-    arm(alert, case.policy, started_at=started_at, told=case.notify_step is not None)
+    ledger.arm(escalation_of(alert, case.policy, started_at=started_at, told=case.notify_step is not None))
     if case.notify_step is not None:
-        tell_step(alert, snapshot(case.policy), step=0, now=now, kind=NotificationKind.FIRE)
+        tell_step(alert, snapshot(case.policy), step=0, now=now, kind=NotificationKind.FIRE, ledger=ledger)
 
 
 def snapshot(policy: PolicyFacts) -> dict[str, Any]:
@@ -221,14 +219,6 @@ def snapshot(policy: PolicyFacts) -> dict[str, Any]:
         for s in policy.steps
     ]
     return {"id": policy.id, "name": policy.name, "version": policy.version, "steps": steps}
-
-
-def arm(alert: Alert, policy: PolicyFacts, *, started_at: datetime, told: bool) -> None:
-    """Start the policy, also where the episode has had one."""
-    Escalation.objects.bulk_create(
-        [escalation_of(alert, policy, started_at=started_at, told=told)],
-        update_conflicts=True, unique_fields=["alert", "episode"], update_fields=ARMED,
-    )  # fmt: skip
 
 
 def escalation_of(alert: Alert, policy: PolicyFacts, *, started_at: datetime, told: bool) -> Escalation:
@@ -246,41 +236,43 @@ def escalation_of(alert: Alert, policy: PolicyFacts, *, started_at: datetime, to
     )  # fmt: skip
 
 
-def rearm(alert: Alert, *, now: datetime) -> bool:
+def rearm(alert: Alert, *, now: datetime, ledger: Ledger = TABLES) -> bool:
     """Begin the episode's policy again at step 0, under new keys; return False where it had none."""
     alert.repeat_no += 1
-    again = Escalation.objects.filter(alert=alert, episode=alert.episode).update(
-        repeat_no=alert.repeat_no, step=0, started_at=now, due_at=now, state=EscalationState.ACTIVE.value,
+    return ledger.rearm(
+        alert, repeat_no=alert.repeat_no, step=0, started_at=now, due_at=now, state=EscalationState.ACTIVE.value,
         stopped_because="", lease_token=None, attempts=0, last_error="",
     )  # fmt: skip
-    if again:
-        doorbell.ring("escalate")
-    return bool(again)
 
 
-def tell_step(alert: Alert, policy: dict[str, Any], *, step: int, now: datetime, kind: NotificationKind) -> int:
+def tell_step(
+    alert: Alert,
+    policy: dict[str, Any],
+    *,
+    step: int,
+    now: datetime,
+    kind: NotificationKind,
+    ledger: Ledger = TABLES,
+) -> int:
     """Owe the messages of one step; return how many channels are told."""
     plan = policy["steps"][step]
-    channels: Sequence[Channel] = list(Channel.objects.filter(pk__in=plan["channels"], enabled=True))
+    channels = ledger.channels(plan["channels"])
     owed.owe(
         alert, channels, kind=kind, step=step, now=now,
-        policy_version=f"{policy['id']}:{policy['version']}", recipients=plan["recipients"],
+        policy_version=f"{policy['id']}:{policy['version']}", recipients=plan["recipients"], ledger=ledger,
     )  # fmt: skip
     return len(channels)
 
 
-def conclude(alert: Alert, *, now: datetime) -> None:
+def conclude(alert: Alert, *, now: datetime, ledger: Ledger = TABLES) -> None:
     """Stop the escalation of an ended episode and owe the news to every channel that was, or may have been, told."""
     because = f"the alert was resolved ({alert.resolved_because}) before this was sent"
-    stop_escalation(alert, because="the alert was resolved")
-    told = Notification.objects.filter(alert=alert, episode=alert.episode, kind__in=["fire", "repeat"])
-    tried = told.filter(attempts__gt=0, channel__isnull=False).values_list("channel_id", flat=True)
-    channels = Channel.objects.filter(pk__in=set(tried), enabled=True)
-    owed.cancel_unsent(alert, because=because, now=now)
-    owed.owe(alert, list(channels), kind=NotificationKind.RESOLVE, step=0, now=now)
+    stop_escalation(alert, because="the alert was resolved", ledger=ledger)
+    channels = ledger.told(alert)
+    owed.cancel_unsent(alert, because=because, now=now, ledger=ledger)
+    owed.owe(alert, channels, kind=NotificationKind.RESOLVE, step=0, now=now, ledger=ledger)
 
 
-def stop_escalation(alert: Alert, *, because: str) -> None:
+def stop_escalation(alert: Alert, *, because: str, ledger: Ledger = TABLES) -> None:
     """Stop the steps ahead of the running episode."""
-    running = Escalation.objects.filter(alert=alert, state=EscalationState.ACTIVE.value)
-    running.update(state=EscalationState.STOPPED.value, stopped_because=because[:300], lease_token=None)
+    ledger.stop(alert, because)

@@ -11,7 +11,8 @@ from alerts.engine import escalation
 from alerts.engine.states import AlertState, EscalationState, NotificationKind
 from alerts.measures import ESCALATION_STEPS, WORK
 from alerts.models import Alert, Escalation
-from alerts.services.decide import SYSTEM, event, ring_alert, stop_escalation, tell_step
+from alerts.services.decide import SYSTEM, event, stop_escalation, tell_step
+from alerts.services.ledger import TABLES, Ledger
 
 Clock = Callable[[], datetime]
 
@@ -35,20 +36,24 @@ def _step(row: Escalation, now: datetime) -> None:
         alert = Alert.objects.select_for_update().get(pk=row.alert_id)
         if not outbox.fence(row).filter(state=EscalationState.ACTIVE.value).exists():
             return
-        why_not = _reason_to_stop(alert, row)
-        if why_not:
-            stop_escalation(alert, because=why_not)
-            ESCALATION_STEPS.labels(outcome="stopped").inc()
-            return
-        steps = row.policy_snapshot["steps"]
-        first = row.step == 0
-        kind = NotificationKind.FIRE if first else NotificationKind.REPEAT
-        told = tell_step(alert, row.policy_snapshot, step=row.step, now=now, kind=kind)
-        reason = f"step {row.step + 1} of {row.policy_snapshot['name']}: {told} channels"
-        event(alert, kind="escalated", now=now, actor=SYSTEM, reason=reason, step=row.step)
-        _advance(row, [step["delay_seconds"] for step in steps])
-        ring_alert(alert)
-    ESCALATION_STEPS.labels(outcome="told" if told else "nobody").inc()
+        told = carry_out(row, alert, now)
+    ESCALATION_STEPS.labels(outcome="stopped" if told is None else "told" if told else "nobody").inc()
+
+
+def carry_out(row: Escalation, alert: Alert, now: datetime, ledger: Ledger = TABLES) -> int | None:
+    """Carry out the step that is ahead; return how many channels are told, None where the policy has to stop."""
+    why_not = _reason_to_stop(alert, row)
+    if why_not:
+        stop_escalation(alert, because=why_not, ledger=ledger)
+        return None
+    steps = row.policy_snapshot["steps"]
+    kind = NotificationKind.FIRE if row.step == 0 else NotificationKind.REPEAT
+    told = tell_step(alert, row.policy_snapshot, step=row.step, now=now, kind=kind, ledger=ledger)
+    reason = f"step {row.step + 1} of {row.policy_snapshot['name']}: {told} channels"
+    event(alert, kind="escalated", now=now, actor=SYSTEM, reason=reason, ledger=ledger, step=row.step)
+    _advance(row, [step["delay_seconds"] for step in steps], ledger)
+    ledger.changed(alert)
+    return told
 
 
 def _reason_to_stop(alert: Alert, row: Escalation) -> str:
@@ -59,9 +64,9 @@ def _reason_to_stop(alert: Alert, row: Escalation) -> str:
     return "" if alert.state in (AlertState.FIRING, AlertState.UNKNOWN) else f"the alert is {alert.state}"
 
 
-def _advance(row: Escalation, delays: list[float]) -> None:
+def _advance(row: Escalation, delays: list[float], ledger: Ledger) -> None:
     ahead = escalation.step_due_at(delays, row.step + 1, row.started_at.timestamp())
     if ahead.index is None:
-        outbox.finish(row, step=len(delays), state=EscalationState.DONE.value)
+        ledger.advance(row, step=len(delays), state=EscalationState.DONE.value)
     else:
-        outbox.finish(row, step=ahead.index, due_at=clock.at_seconds(ahead.due_at))
+        ledger.advance(row, step=ahead.index, due_at=clock.at_seconds(ahead.due_at))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from operator import attrgetter
 from time import monotonic
 
 import structlog
@@ -21,6 +23,7 @@ from alerts.services.answers import NO_DATA, answer
 from alerts.services.decide import observe
 from alerts.services.hurrying import give_back
 from alerts.services.labelsets import RULE_ERRORS, Tick, apply, lose, retire
+from alerts.services.ledger import TABLES, Ledger
 from alerts.services.record import record, recording_end
 from alerts.services.telling import standing_record
 
@@ -89,23 +92,35 @@ def _evaluate_rule(rule: Rule, at: datetime, group: RuleGroup, *, on_grid: bool)
     if not rule.enabled:
         _switched_off(rule, at)
         return
+    ok = judge(rule, at, partial(_asked, rule, at, group), on_grid=on_grid)
+    EVALUATIONS.labels(group=group.name, result="ok" if ok else "error").inc()
+
+
+def judge(
+    rule: Rule,
+    at: datetime,
+    asked: Callable[[], tuple[int, str]],
+    *,
+    on_grid: bool = True,
+    ledger: Ledger = TABLES,
+) -> bool:
+    """Evaluate a rule and keep how that ended, and the alerts about it; `asked` returns what `standing_of` does."""
     began = monotonic()
     try:
-        missing, complaint = _asked(rule, at, group)
+        missing, complaint = asked()
     except (*RULE_ERRORS, DataError, ProgrammingError) as error:
         log.warning("rule.unknown", rule=rule.name, error=str(error))
         if on_grid:  # How often it failed is counted in intervals.
-            _unknown(rule, at, f"{type(error).__name__}: {error}")
-        EVALUATIONS.labels(group=group.name, result="error").inc()
-        return
+            _unknown(rule, at, f"{type(error).__name__}: {error}", ledger)
+        return False
     if rule.failed_evaluations >= FAILURES_BEFORE_ALERT:
-        observe(_not_evaluated(rule, Seen.CLEAR), now=at)
-    _told_of_silence(rule, missing, at)
-    Rule.objects.filter(pk=rule.pk).update(
-        health=(RuleHealth.UNKNOWN if complaint else RuleHealth.OK).value, last_evaluated_at=at,
+        observe(_not_evaluated(rule, Seen.CLEAR), now=at, ledger=ledger)
+    _told_of_silence(rule, missing, at, ledger)
+    ledger.keep_health(
+        rule, health=(RuleHealth.UNKNOWN if complaint else RuleHealth.OK).value, last_evaluated_at=at,
         last_error=complaint[:2000], failed_evaluations=0, evaluation_seconds=monotonic() - began,
     )  # fmt: skip
-    EVALUATIONS.labels(group=group.name, result="ok").inc()
+    return True
 
 
 def _asked(rule: Rule, at: datetime, group: RuleGroup) -> tuple[int, str]:
@@ -114,7 +129,12 @@ def _asked(rule: Rule, at: datetime, group: RuleGroup) -> tuple[int, str]:
         return 0, record(rule, at)
     with transaction.atomic():
         tick = Tick(rule, at, answer(rule, at))
-    missing = apply(tick, silent_since=at - timedelta(seconds=2 * group.interval_seconds))
+    return standing_of(tick, group)
+
+
+def standing_of(tick: Tick, group: RuleGroup) -> tuple[int, str]:
+    """Apply an answer; return how many alerts miss their data, and what to say of that."""
+    missing = apply(tick, silent_since=tick.at - timedelta(seconds=2 * group.interval_seconds))
     return missing, NO_DATA if missing else ""
 
 
@@ -124,12 +144,12 @@ def _switched_off(rule: Rule, at: datetime) -> None:
         recording_end([rule], at)
 
 
-def _told_of_silence(rule: Rule, missing: int, at: datetime) -> None:
+def _told_of_silence(rule: Rule, missing: int, at: datetime, ledger: Ledger) -> None:
     """Raise the rule's own alert while data of it is missing, and end it when it is back or given up."""
     if missing:
-        observe(_without_data(rule, Seen.FIRING, missing), now=at)
+        observe(_without_data(rule, Seen.FIRING, missing), now=at, ledger=ledger)
     elif rule.last_error == NO_DATA:
-        observe(_without_data(rule, Seen.CLEAR), now=at)
+        observe(_without_data(rule, Seen.CLEAR), now=at, ledger=ledger)
 
 
 def _without_data(rule: Rule, seen: Seen, missing: int = 0) -> Observation:
@@ -144,16 +164,17 @@ def _without_data(rule: Rule, seen: Seen, missing: int = 0) -> Observation:
     )  # fmt: skip
 
 
-def _unknown(rule: Rule, at: datetime, error: str) -> None:
+def _unknown(rule: Rule, at: datetime, error: str, ledger: Ledger) -> None:
     failed = rule.failed_evaluations + 1
-    with transaction.atomic():
-        Rule.objects.filter(pk=rule.pk).update(
-            health=RuleHealth.UNKNOWN.value, last_error=error[:2000], last_evaluated_at=at, failed_evaluations=failed
-        )
-        for state in rule.states.order_by("fingerprint"):
-            lose(rule, state, at, "the rule's query failed")
+    with ledger.together():
+        ledger.keep_health(
+            rule, health=RuleHealth.UNKNOWN.value, last_error=error[:2000], last_evaluated_at=at,
+            failed_evaluations=failed,
+        )  # fmt: skip
+        for state in sorted(ledger.states(rule), key=attrgetter("fingerprint")):
+            lose(rule, state, at, "the rule's query failed", ledger=ledger)
         if failed >= FAILURES_BEFORE_ALERT:
-            observe(_not_evaluated(rule, Seen.FIRING, error), now=at)
+            observe(_not_evaluated(rule, Seen.FIRING, error), now=at, ledger=ledger)
 
 
 def _not_evaluated(rule: Rule, seen: Seen, error: str = "") -> Observation:

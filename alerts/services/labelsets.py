@@ -1,6 +1,6 @@
 """Carries the label sets of a rule through their state machine, one transaction a label set."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from alerts.pipeline import Observation
 from alerts.rules.texts import annotations_of
 from alerts.services.answers import NO_DATA, Answer, Held, Presence
 from alerts.services.decide import BATCH, observe
+from alerts.services.ledger import TABLES, Ledger
 
 log = structlog.get_logger(__name__)
 # What a bad rule or a bad sample can raise; a lost database is not among them and ends the round.
@@ -26,17 +27,19 @@ RULE_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeErr
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One rule, asked at one time, and its answer."""
+    """One rule, asked at one time, and its answer; `settled` are label sets that hold and of which nothing is new."""
 
     rule: Rule
     at: datetime
     answer: Answer
+    ledger: Ledger = TABLES
+    settled: Container[str] = ()
 
     def observed(
         self, state: RuleState, seen: Seen, held: Held | None = None, *, show: bool = False, reason: str = ""
     ) -> Observation:
         """Return what was seen of one label set."""
-        shown = self.answer.evidence(held) if show and held is not None else {}
+        shown = self.answer.evidence(held) if show and held is not None and self.ledger.shows else {}
         return observed(
             self.rule, state, seen, held, at=self.at, evidence=shown, reason=reason, threshold=self.answer.threshold
         )  # fmt: skip
@@ -67,13 +70,13 @@ def observed(
 
 def apply(tick: Tick, *, silent_since: datetime) -> int:
     """Apply an answer; return of how many alerts the data has been missing since that time."""
-    states = {state.fingerprint: state for state in tick.rule.states.all()}
+    states = {state.fingerprint: state for state in tick.ledger.states(tick.rule)}
     holding = {held.fingerprint: held for held in tick.answer.held}
-    _in_batches([
+    _in_batches(tick.ledger, [
         partial(_holds, tick, states.get(key) or _fresh(tick.rule, holding[key]), holding[key])
         for key in sorted(holding)
     ])  # fmt: skip
-    gone = [states[key] for key in sorted(states) if key not in holding]
+    gone = [states[key] for key in sorted(states) if key not in holding and key not in tick.settled]
     return _ended(tick, gone, silent_since) if gone else 0
 
 
@@ -81,14 +84,14 @@ def _fresh(rule: Rule, held: Held) -> RuleState:
     return RuleState(rule=rule, fingerprint=held.fingerprint, labels=dict(held.labels))
 
 
-def _in_batches(decisions: Sequence[Callable[[], object]]) -> None:
+def _in_batches(ledger: Ledger, decisions: Sequence[Callable[[], object]]) -> None:
     """Commit up to a hundred decisions together, each in its savepoint; one that cannot be made sinks no other."""
     failures: list[Exception] = []
     for start in range(0, len(decisions), BATCH):
-        with transaction.atomic():
+        with ledger.together():
             for decide in decisions[start : start + BATCH]:
                 try:
-                    with transaction.atomic():
+                    with ledger.together():
                         decide()
                 except (*RULE_ERRORS, DataError, IntegrityError) as error:
                     log.warning("rule.decision", error=str(error))
@@ -111,10 +114,9 @@ def _timers(rule: Rule) -> engine.Timers:
     return engine.Timers(rule.for_seconds, rule.keep_firing_for_seconds)
 
 
-def _keep(state: RuleState, after: engine.Standing, at: datetime) -> None:
+def _keep(state: RuleState, after: engine.Standing, at: datetime, ledger: Ledger) -> None:
     if after.state is RuleStateName.INACTIVE:
-        if state.pk:
-            state.delete()
+        ledger.drop_state(state)
         return
     moments = [
         clock.at_seconds(t) if t is not None else None
@@ -122,22 +124,23 @@ def _keep(state: RuleState, after: engine.Standing, at: datetime) -> None:
     ]
     state.active_at, state.fired_at, state.last_true_at, state.kept_since_at = moments
     state.state, state.last_evaluated_at = after.state.value, at
-    state.save()
+    ledger.keep_state(state)
 
 
 def _holds(tick: Tick, state: RuleState, held: Held) -> None:
     before = _standing(state)
     after = engine.seen_true(before, tick.at.timestamp(), _timers(tick.rule))
     state.last_value = held.value
-    _keep(state, after, tick.at)
+    _keep(state, after, tick.at, tick.ledger)
     seen = Seen.FIRING if after.fires else Seen.PENDING
     begins = after.fires and not before.fires
-    observe(tick.observed(state, seen, held, show=begins or tick.answer.shows_at_once), now=tick.at)
+    shown = begins or tick.answer.shows_at_once
+    observe(tick.observed(state, seen, held, show=shown), now=tick.at, ledger=tick.ledger)
 
 
 def _ended(tick: Tick, gone: list[RuleState], silent_since: datetime) -> int:
     presence = tick.answer.presence() if any(state.fired_at for state in gone) else None
-    _in_batches([partial(_end, tick, state, presence) for state in gone])
+    _in_batches(tick.ledger, [partial(_end, tick, state, presence) for state in gone])
     still = [state for state in gone if state.pk and state.state == RuleStateName.UNKNOWN]
     return sum(state.last_true_at is not None and state.last_true_at <= silent_since for state in still)
 
@@ -145,26 +148,36 @@ def _ended(tick: Tick, gone: list[RuleState], silent_since: datetime) -> int:
 def _end(tick: Tick, state: RuleState, presence: Presence | None) -> None:
     before = _standing(state)
     if before.fires and presence is not None and not presence.tells(state.fingerprint):
-        lose(tick.rule, state, tick.at, NO_DATA, threshold=tick.answer.threshold)
+        lose(tick.rule, state, tick.at, NO_DATA, threshold=tick.answer.threshold, ledger=tick.ledger)
         return
     after = engine.seen_false(before, tick.at.timestamp(), _timers(tick.rule))
-    _keep(state, after, tick.at)
+    _keep(state, after, tick.at, tick.ledger)
     if after.state is RuleStateName.INACTIVE:
         reason = presence.cause if before.fires and presence is not None else ""
-        observe(tick.observed(state, Seen.CLEAR, reason=reason), now=tick.at)
+        observe(tick.observed(state, Seen.CLEAR, reason=reason), now=tick.at, ledger=tick.ledger)
 
 
-def lose(rule: Rule, state: RuleState, at: datetime, reason: str, *, threshold: float | None = None) -> None:
+def lose(
+    rule: Rule,
+    state: RuleState,
+    at: datetime,
+    reason: str,
+    *,
+    threshold: float | None = None,
+    ledger: Ledger = TABLES,
+) -> None:
     """Call a label set unknown, and give it up once it has been so for too long."""
     before = _standing(state)
     silent_seconds = at.timestamp() - (before.last_true_at or at.timestamp())
     if silent_seconds >= settings.CONFIG.unknown_expires_seconds:
-        _keep(state, engine.Standing(), at)
-        observe(observed(rule, state, Seen.CLEAR, at=at, reason="expired", threshold=threshold), now=at)
+        _keep(state, engine.Standing(), at, ledger)
+        expired = observed(rule, state, Seen.CLEAR, at=at, reason="expired", threshold=threshold)
+        observe(expired, now=at, ledger=ledger)
         return
-    _keep(state, engine.not_seen(before), at)
+    _keep(state, engine.not_seen(before), at, ledger)
     if before.fires:
-        observe(observed(rule, state, Seen.UNKNOWN, at=at, reason=reason, threshold=threshold), now=at)
+        unknown = observed(rule, state, Seen.UNKNOWN, at=at, reason=reason, threshold=threshold)
+        observe(unknown, now=at, ledger=ledger)
 
 
 def retire(rule: Rule, at: datetime) -> None:

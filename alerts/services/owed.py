@@ -8,12 +8,13 @@ from typing import Any
 
 from django.conf import settings
 
-from aivillage_console.lib import clock, doorbell
+from aivillage_console.lib import clock
 from alerts.channels import CHANNELS
 from alerts.engine import retry, storm
 from alerts.engine.states import NotificationKind, NotificationState
 from alerts.models import Alert, Channel, Notification
-from alerts.services.quieting import Quiet, keep_quieted
+from alerts.services.ledger import TABLES, TOLD_KINDS, Ledger
+from alerts.services.quieting import Quiet, quieted
 
 
 def key_of(*parts: object) -> str:
@@ -60,21 +61,15 @@ def owe(
     policy_version: object = "",
     recipients: Iterable[str] = (),
     fallback_of: Notification | None = None,
+    ledger: Ledger = TABLES,
 ) -> list[Notification]:
     """Insert one notification a channel; what is already owed under the same key is left alone."""
     rows = messages(
         alert, channels, kind=kind, step=step, now=now, policy_version=policy_version, recipients=recipients,
-        fallback_of=fallback_of,
+        fallback_of=fallback_of, told=Told(now, ledger),
     )  # fmt: skip
-    insert(rows)
+    ledger.owe(rows)
     return rows
-
-
-def insert(rows: list[Notification]) -> None:
-    """Store messages that are owed."""
-    Notification.objects.bulk_create(rows, ignore_conflicts=True)
-    if rows:
-        doorbell.ring("dispatch")
 
 
 def messages(
@@ -115,13 +110,14 @@ class Told:
     """How much each channel was told in the window, with what this transaction is about to tell it."""
 
     now: datetime
+    ledger: Ledger = TABLES
     counted: dict[Any, int] = field(default_factory=dict)
     summed_up: set[Any] = field(default_factory=set)
     quiet: Quiet = field(init=False)
 
     def __post_init__(self) -> None:
         """Read what keeps alerts quiet once for all messages."""
-        self.quiet = Quiet(self.now)
+        self.quiet = self.ledger.quiet(self.now)
 
     def judged(self, row: Notification, channel: Channel, *, policy_id: str = "") -> Notification:
         """Return the message, kept back where its alert is quiet, folded where the channel has been told enough."""
@@ -132,12 +128,13 @@ class Told:
             row.state, row.cancelled_because, row.finished_at = (
                 NotificationState.CANCELLED.value, hush.reason, self.now
             )  # fmt: skip
-            keep_quieted(row.alert, hush, policy_id=policy_id, now=self.now)
+            self.ledger.keep_quieted(quieted(row.alert, hush, policy_id=policy_id, now=self.now))
             return row
         if not settings.CONFIG.storm_control_enabled:
             return row
         if channel.pk not in self.counted:
-            self.counted[channel.pk] = _told_of_late(channel, self.now)
+            since = self.now - timedelta(seconds=storm.WINDOW_SECONDS)
+            self.counted[channel.pk] = self.ledger.told_of_late(channel, since, storm.PER_MINUTE)
         verdict = storm.judge(told_in_window=self.counted[channel.pk], now=self.now.timestamp())
         if not verdict.folded:
             self.counted[channel.pk] += 1
@@ -147,25 +144,17 @@ class Told:
         )  # fmt: skip
         if channel.pk not in self.summed_up:
             self.summed_up.add(channel.pk)
-            _owe_summary(channel, self.now, clock.at_seconds(verdict.summary_at))
+            self.ledger.owe([_summary(channel, self.now, clock.at_seconds(verdict.summary_at))])
         return row
 
 
-def _told_of_late(channel: Channel, now: datetime) -> int:
-    since = now - timedelta(seconds=storm.WINDOW_SECONDS)
-    recent = Notification.objects.filter(channel=channel, created_at__gt=since, kind__in=["fire", "repeat"])
-    # Only as far as the limit is counted: a storm must not make each further row dearer.
-    return recent.exclude(state=NotificationState.CANCELLED)[: storm.PER_MINUTE].count()
-
-
-def _owe_summary(channel: Channel, now: datetime, due_at: datetime) -> None:
-    summary = Notification(
+def _summary(channel: Channel, now: datetime, due_at: datetime) -> Notification:
+    return Notification(
         key=key_of("summary", channel.pk, int(due_at.timestamp())), channel=channel, channel_name=channel.name,
         kind=NotificationKind.SUMMARY.value, urgent=True, created_at=now, due_at=due_at,
         payload={"kind": "summary", "since": (due_at - timedelta(seconds=storm.WINDOW_SECONDS)).isoformat()},
         deadline_at=due_at + timedelta(seconds=retry.CRITICAL_DEADLINE_SECONDS),
     )  # fmt: skip
-    Notification.objects.bulk_create([summary], ignore_conflicts=True)
 
 
 def tell_update(alert: Alert, *, now: datetime, but_not: str = "") -> None:
@@ -178,16 +167,15 @@ def tell_update(alert: Alert, *, now: datetime, but_not: str = "") -> None:
         alert=alert, episode=alert.episode, kind__in=["fire", "repeat"], attempts__gt=0, channel__type__in=types
     )
     channels = Channel.objects.filter(pk__in=told.values("channel_id"), enabled=True)
-    insert(
+    TABLES.owe(
         messages(
             alert, channels, kind=NotificationKind.UPDATE, step=0, now=now, policy_version=f"version {alert.version}"
         )
     )
 
 
-def cancel_unsent(alert: Alert, *, because: str, now: datetime, kinds: Iterable[str] = ("fire", "repeat")) -> int:
+def cancel_unsent(
+    alert: Alert, *, because: str, now: datetime, kinds: Iterable[str] = TOLD_KINDS, ledger: Ledger = TABLES
+) -> int:
     """Cancel what is owed and not in flight; what is in flight is looked at again when its try ends."""
-    waiting = Notification.objects.filter(
-        alert=alert, state=NotificationState.DUE.value, lease_token__isnull=True, kind__in=list(kinds)
-    )
-    return waiting.update(state=NotificationState.CANCELLED.value, cancelled_because=because[:300], finished_at=now)
+    return ledger.cancel_unsent(alert, because=because, now=now, kinds=kinds)

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from alerts.engine.states import AlertState, AttemptOutcome
 from alerts.models import Alert, Escalation, Notification
-from alerts.services.quieting import Quiet, keep_quieted
+from alerts.services.ledger import TABLES
+from alerts.services.quieting import Quiet, quieted
 
 FIRES = ("fire", "repeat")
 
@@ -40,7 +41,7 @@ def _kept_quiet(row: Notification, alert: Alert, now: datetime) -> str:
     hush = Quiet(now).reason(alert, policy_id)
     if hush is None:
         return ""
-    keep_quieted(alert, hush, policy_id=policy_id(), now=now)
+    TABLES.keep_quieted(quieted(alert, hush, policy_id=policy_id(), now=now))
     return hush.reason
 
 

@@ -206,13 +206,17 @@ class Quiet:
             if not all_hold(rule.target, sent):
                 continue
             two_sided = all_hold(rule.source, sent)
-            for source in _sources(alert, rule, sent):
+            for source in self.sources(alert, rule, sent):
                 theirs = as_sent(source.name, source.labels)
                 agree = all(sent.get(name, "") == theirs.get(name, "") for name in rule.equal)
                 if agree and all_hold(rule.source, theirs) and not (two_sided and all_hold(rule.target, theirs)):
                     reason = f"inhibited by #{source.pk} {source.name} ({rule.name})"
                     return Hush(QuietKind.INHIBITION, source.fingerprint, reason[:300])
         return None
+
+    def sources(self, alert: Alert, rule: InhibitRule, sent: Mapping[str, str]) -> Iterable[Alert]:
+        """Return the open alerts that may inhibit another."""
+        return _sources(alert, rule, sent)
 
 
 def _sources(alert: Alert, rule: InhibitRule, sent: Mapping[str, str]) -> QuerySet[Alert]:
@@ -229,17 +233,11 @@ def _sources(alert: Alert, rule: InhibitRule, sent: Mapping[str, str]) -> QueryS
     return rows.order_by("id")[:MOST_SOURCES]
 
 
-def keep_quieted(alert: Alert, hush: Hush, *, policy_id: str, now: datetime) -> None:
-    """Remember that an alert was not told, so that it is once the reason is gone."""
-    Quieted.objects.bulk_create(
-        [
-            Quieted(
-                alert=alert, episode=alert.episode, kind=hush.kind.value, by=hush.by[:200], reason=hush.reason,
-                policy_id=policy_id, since_at=now, due_at=look_again_at(hush, now),
-            )
-        ],
-        update_conflicts=True, unique_fields=["alert"],
-        update_fields=["episode", "kind", "by", "reason", "policy_id", "due_at"],
+def quieted(alert: Alert, hush: Hush, *, policy_id: str, now: datetime) -> Quieted:
+    """Return the row that remembers that an alert was not told, so that it is once the reason is gone."""
+    return Quieted(
+        alert=alert, episode=alert.episode, kind=hush.kind.value, by=hush.by[:200], reason=hush.reason,
+        policy_id=policy_id, since_at=now, due_at=look_again_at(hush, now),
     )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from alerts.engine.alertmanager.matching import Matchers
 from alerts.engine.alertmanager.silences import BadSilence, NoSilence
 from alerts.engine.states import QuietKind
 from alerts.models import Alert, Quieted, Silence
-from alerts.services.decide import SYSTEM, event, rearm, ring_alert
-from alerts.services.quieting import OPEN, Quiet, look_again_at, matchers_from, matchers_to
+from alerts.services.decide import SYSTEM, event, rearm
+from alerts.services.ledger import TABLES, Ledger
+from alerts.services.quieting import OPEN, look_again_at, matchers_from, matchers_to
 
 BATCH = 100
 
@@ -31,24 +32,27 @@ def unquiet_due(*, now: datetime, limit: int = BATCH) -> int:
 def _looked_at(alert_id: int, now: datetime) -> bool:
     alert = Alert.objects.select_for_update().get(pk=alert_id)
     row = Quieted.objects.filter(alert=alert).first()
-    if row is None:
-        return False
+    return row is not None and look_again(alert, row, now)
+
+
+def look_again(alert: Alert, row: Quieted, now: datetime, ledger: Ledger = TABLES) -> bool:
+    """Begin the policy of an alert that was kept quiet, unless something still keeps it so; say whether it began."""
     if alert.state not in OPEN or alert.episode != row.episode or alert.acked_at is not None:
-        row.delete()
+        ledger.drop_quieted(row)
         return False
     policy_id = row.policy_id
-    hush = Quiet(now).reason(alert, lambda: policy_id)
+    hush = ledger.quiet(now).reason(alert, lambda: policy_id)
     if hush is not None:
         row.kind, row.by, row.reason = hush.kind.value, hush.by, hush.reason
         row.due_at = look_again_at(hush, now)
-        row.save()
+        ledger.keep_quieted(row)
         return False
-    row.delete()
-    if not rearm(alert, now=now):
+    ledger.drop_quieted(row)
+    if not rearm(alert, now=now, ledger=ledger):
         return False
-    alert.save(update_fields=["repeat_no"])
-    event(alert, kind="unquieted", now=now, actor=SYSTEM, reason=f"no longer {row.reason}")
-    ring_alert(alert)
+    ledger.save(alert)
+    event(alert, kind="unquieted", now=now, actor=SYSTEM, reason=f"no longer {row.reason}", ledger=ledger)
+    ledger.changed(alert)
     return True
 
 
