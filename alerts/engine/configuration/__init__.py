@@ -1,0 +1,1 @@
+"""The console's configuration as text: read with places, written in one order, compared and merged."""
