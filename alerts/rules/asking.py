@@ -1,6 +1,6 @@
 """Asks the metrics app, and turns its columns into label sets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,6 +17,10 @@ class Row:
 
     labels: Mapping[str, str]
     value: float
+
+
+# Answers a query at a time: what the store says, or what a backtest has read at once for many times.
+Ask = Callable[[str, int], list[Row]]
 
 
 @cache

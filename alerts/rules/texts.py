@@ -14,12 +14,12 @@ from alerts.rules import asking
 OWN_VARIABLES = ("$rule", "$severity", "$threshold", "$since")
 
 
-def surroundings(at: datetime) -> Surroundings:
+def surroundings(at: datetime, ask: asking.Ask = asking.instant) -> Surroundings:
     """Return what templates know at a time; their queries are asked at that time."""
     at_ms, url = round(at.timestamp() * 1000), settings.CONFIG.public_url.rstrip("/")
     return Surroundings(
         at_seconds=at_ms / 1000,
-        query=lambda text: [Sample(row.labels, row.value) for row in asking.instant(text, at_ms)],
+        query=lambda text: [Sample(row.labels, row.value) for row in ask(text, at_ms)],
         external_url=url,
         base_url=url,
     )

@@ -1,6 +1,6 @@
 """What a rule answers at one time: for which label sets its condition holds, whichever tables it asks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -66,14 +66,19 @@ class Answer(Protocol):
         """Say of which label sets that are gone the condition is over."""
 
 
-def answer(rule: Rule, at: datetime) -> Answer:
-    """Ask a rule; raises what its query or the owner of its kind raises."""
+def answer(
+    rule: Rule, at: datetime, *, ask: asking.Ask = asking.instant, known: Callable[[], Collection[str]] | None = None
+) -> Answer:
+    """Ask a rule; raises what its query or the owner of its kind raises.
+
+    `ask` answers its queries; `known` says which label sets the rule holds for already, as its rows do.
+    """
     if rule.kind not in ASKED_KINDS.slots:
-        return Measured(rule, at)
+        return Measured(rule, at, ask)
     kind = ASKED_KINDS.get(rule.kind)
     if kind is None:
         raise LookupError(f"the app that answers rules of the kind {rule.kind} is not installed")
-    return Told(rule, at, kind)
+    return Told(rule, at, kind, known or (lambda: set(rule.states.values_list("fingerprint", flat=True))))
 
 
 class Measured:
@@ -81,15 +86,15 @@ class Measured:
 
     shows_at_once = False
 
-    def __init__(self, rule: Rule, at: datetime) -> None:
+    def __init__(self, rule: Rule, at: datetime, ask: asking.Ask = asking.instant) -> None:
         """Ask for the label sets."""
-        self._rule, self._at, self._query = rule, at, compiled(rule)
+        self._rule, self._at, self._query, self._ask = rule, at, compiled(rule), ask
         self._at_ms = round((at.timestamp() - rule.group.query_offset_seconds) * 1000)
-        self._around = surroundings(at)
+        self._around = surroundings(at, ask)
         self._window_seconds = max(rule.window_seconds, rule.for_seconds * 2, 600)
         self._columns: dict[frozenset[tuple[str, str]], dict[str, list[float]]] | None = None
         self.threshold = self._query.threshold if self._query.operator else None
-        self.held = [self._held(row) for row in asking.instant(self._query.query, self._at_ms)]
+        self.held = [self._held(row) for row in ask(self._query.query, self._at_ms)]
         self._refuse_bad_sets()
 
     def _refuse_bad_sets(self) -> None:
@@ -127,10 +132,10 @@ class Measured:
         """Ask the left side alone, or whether any series the query reads has fresh samples."""
         query: Compiled = self._query
         if query.expression:
-            rows = [self._held(row) for row in asking.instant(query.expression, self._at_ms)]
+            rows = [self._held(row) for row in self._ask(query.expression, self._at_ms)]
             return Presence(bool(rows), frozenset(row.fingerprint for row in rows), "recovered")
         asked = selector_texts(query.query)
-        fresh = not asked or any(asking.instant(f"count({each})", self._at_ms) for each in asked)
+        fresh = not asked or any(self._ask(f"count({each})", self._at_ms) for each in asked)
         return Presence(fresh, None, "no longer true")
 
 
@@ -139,12 +144,11 @@ class Told:
 
     shows_at_once = True
 
-    def __init__(self, rule: Rule, at: datetime, kind: AskedKind) -> None:
+    def __init__(self, rule: Rule, at: datetime, kind: AskedKind, known: Callable[[], Collection[str]]) -> None:
         """Ask the owner."""
         self._rule, self._at, self._over = rule, at, kind.over
         self.threshold = kind.threshold(rule.spec)
-        known = set(rule.states.values_list("fingerprint", flat=True))
-        self.held = _bounded([self._held(case) for case in kind.ask(rule.spec, rule.window_seconds, at)], rule, known)
+        self.held = _bounded([self._held(case) for case in kind.ask(rule.spec, rule.window_seconds, at)], rule, known())
 
     def _held(self, case: Case) -> Held:
         # The severity may worsen, so it is no part of what tells alerts apart.
@@ -170,7 +174,7 @@ class Told:
         return Presence(True, None, self._over)
 
 
-def _bounded(rows: list[Held], rule: Rule, known: set[str]) -> list[Held]:
+def _bounded(rows: list[Held], rule: Rule, known: Collection[str]) -> list[Held]:
     """Return each label set once, with its worst case; of too many, those that run already and then the worst."""
     once: dict[str, Held] = {}
     for row in sorted(rows, key=lambda row: rank(row.severity), reverse=True):
