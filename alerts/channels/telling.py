@@ -131,6 +131,8 @@ def _headline(letter: Letter) -> str:
         return "This is a test: nothing is wrong."
     if letter.kind == "summary":
         return "More alerts fired at once than are told one by one."
+    if letter.kind == "handover":
+        return "A silence ends soon, and alerts it covers still fire."
     if letter.over:
         took = lasting(payload.get("started_at"), payload.get("resolved_at"))
         because = payload.get("resolved_because") or "recovered"
@@ -165,6 +167,8 @@ def _facts(letter: Letter) -> list[tuple[str, str]]:
 
 def _links(letter: Letter) -> list[tuple[str, str]]:
     alert, notes = web_url(letter.payload.get("url")), letter.payload.get("annotations") or {}
+    if letter.kind == "handover":
+        return [("Extend the silence", alert)] if alert else []
     found = [
         ("Open the alert" if letter.over or letter.payload.get("acknowledged_by") else "Acknowledge", alert),
         ("Evidence", f"{alert}#h-evidence" if alert else ""),

@@ -17,6 +17,7 @@ from alerts.services.defaults import ensure_defaults
 from alerts.services.dispatch import dispatch_due
 from alerts.services.escalate import escalate_due
 from alerts.services.evaluate import evaluate_due
+from alerts.services.handover import handovers_due, silences_look
 from alerts.services.hurrying import hurry
 from alerts.services.inbound import Delivery, Kept, webhook_keep
 from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
@@ -54,6 +55,7 @@ __all__ = [
     "ensure_defaults",
     "escalate_due",
     "evaluate_due",
+    "handovers_due",
     "hints_of",
     "hurry",
     "inbound_due",
@@ -72,6 +74,7 @@ __all__ = [
     "rule_files_import",
     "silence_expire",
     "silence_save",
+    "silences_look",
     "sync_due",
     "unquiet_due",
     "webhook_keep",

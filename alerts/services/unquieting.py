@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import transaction
 
 from aivillage_console.accounts.services import Actor, audit
@@ -66,6 +67,7 @@ class Wanted:
     author: str
     reason: str
     lets_critical_through: bool = False
+    handover_seconds: int | None = None  # None: as it is, or as is usual here.
 
 
 def _plain(row: Silence) -> silences.Silence:
@@ -97,6 +99,10 @@ def silence_save(wanted: Wanted, *, actor: Actor, now: datetime, silence_id: UUI
     row.starts_at = wanted.starts_at if old is not None else max(wanted.starts_at, now)
     row.ends_at, row.author, row.reason = wanted.ends_at, wanted.author[:200], wanted.reason
     row.matchers, row.lets_critical_through = matchers_to(wanted.matchers), wanted.lets_critical_through
+    if old is None or wanted.handover_seconds is not None:
+        usual = settings.CONFIG.silence_handover_seconds
+        row.handover_seconds = usual if wanted.handover_seconds is None else wanted.handover_seconds
+    row.handover_at = row.ends_at - timedelta(seconds=row.handover_seconds) if row.handover_seconds else None
     row.version += 1
     row.save(force_insert=old is None)
     _look_at_once(row.pk, now)
@@ -123,6 +129,7 @@ def _end(row: Silence, now: datetime) -> bool:
     if row.ends_at <= now:
         return False
     row.starts_at, row.ends_at = clock.at_seconds(ended.starts_at), clock.at_seconds(ended.ends_at)
+    row.handover_at = None
     row.version += 1
     row.save()
     _look_at_once(row.pk, now)
@@ -143,7 +150,7 @@ def described(row: Silence) -> Mapping[str, Any]:
     return {
         "matchers": row.matchers, "starts_at": row.starts_at.isoformat(), "ends_at": row.ends_at.isoformat(),
         "author": row.author, "reason": row.reason, "lets_critical_through": row.lets_critical_through,
-        "version": row.version,
+        "handover_seconds": row.handover_seconds, "version": row.version,
     }  # fmt: skip
 
 

@@ -14,6 +14,8 @@ MAINTAIN_SECONDS = 10
 RETAIN_SECONDS = 3600
 RECONCILE_SECONDS = 5
 UNQUIET_SECONDS = 1
+HANDOVER_SECONDS = 5
+COVERED_SECONDS = 60
 # Messages to an open channel only: those that wait for a breaker or a token would keep the loop awake.
 NEXT_NOTIFICATION = f"""
 SELECT min(greatest(n.due_at, c.breaker_until, {pace.next_token_sql("c")})) FROM alerts_notification n
@@ -44,6 +46,14 @@ def _unquiet(now: datetime) -> None:
     services.unquiet_due(now=now)
 
 
+def _hand_over(now: datetime) -> None:
+    services.handovers_due(now=now)
+
+
+def _look_at_silences(now: datetime) -> None:
+    services.silences_look(now=now)
+
+
 def _reconcile(now: datetime) -> None:
     services.reconcile_in_background(now)
 
@@ -64,5 +74,6 @@ class Command(BaseCommand):
         chores = [
             Chore(RECONCILE_SECONDS, _reconcile), Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out),
             Chore(RETAIN_SECONDS, _retain), Chore(UNQUIET_SECONDS, _unquiet),
+            Chore(HANDOVER_SECONDS, _hand_over), Chore(COVERED_SECONDS, _look_at_silences),
         ]  # fmt: skip
         Sweeper(watches, chores).run()

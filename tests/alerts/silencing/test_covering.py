@@ -3,7 +3,7 @@
 import pytest
 
 from alerts.engine.alertmanager import syntax
-from alerts.engine.alertmanager.matching import all_hold
+from alerts.engine.alertmanager.matching import Matchers, all_hold
 from alerts.engine.alertmanager.route_fields import InhibitRule
 from alerts.engine.silencing import Kept, covered, covers_everything, inhibited, matchers_for
 
@@ -14,7 +14,7 @@ ALERTS = [
 ]
 
 
-def held(text: str) -> tuple[syntax.Matcher, ...]:
+def held(text: str) -> Matchers:
     return tuple(syntax.matchers(text))
 
 
