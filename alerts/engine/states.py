@@ -90,6 +90,7 @@ class QuietKind(StrEnum):
     SILENCE = "silence"  # Somebody asked for quiet until a time.
     INHIBITION = "inhibition"  # Another alert that fires says it already.
     MUTE_TIME = "mute_time"  # It is not the time to tell.
+    INCIDENT = "incident"  # Somebody was told of the incident that lists it.
 
 
 class BackfillState(StrEnum):

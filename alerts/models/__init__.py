@@ -4,6 +4,7 @@ from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
 from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
 from alerts.models.inbound import InboundHook, IssuePoll, WebhookIn
+from alerts.models.incidents import CorrelationRule, Incident, IncidentEvent, IncidentMember
 from alerts.models.integrations import ChangeEvent, InboundKey, InboundMessage, Integration
 from alerts.models.quieting import Inhibition, MuteTime, Quieted, Silence
 from alerts.models.recording import RecordedSeries, RecordingBackfill
@@ -14,12 +15,16 @@ __all__ = [
     "AlertEvent",
     "ChangeEvent",
     "Channel",
+    "CorrelationRule",
     "DeliveryAttempt",
     "Escalation",
     "Heartbeat",
     "InboundHook",
     "InboundKey",
     "InboundMessage",
+    "Incident",
+    "IncidentEvent",
+    "IncidentMember",
     "Inhibition",
     "Integration",
     "IssuePoll",
