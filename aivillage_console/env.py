@@ -162,6 +162,12 @@ class Config:
         "A silence that covered no alert for so long is shown as stale.", default=21_600, unit="seconds"
     )
     storm_control_enabled: bool = setting("Fold a storm of notifications into digests.", default=True)
+    max_alerts_per_minute: int = setting(
+        "Alerts a channel is told one by one in a minute; what exceeds them goes into a digest.", default=50
+    )
+    ack_reminder_seconds: int = setting(
+        "When an acknowledgement ends by itself unless it says so; 0: never.", default=86_400, unit="seconds"
+    )
     worker_threads: int = setting("Threads of the Celery worker.", default=4)
     worker_memory_bytes: int = setting(
         "Resident size at which the supervisor restarts the worker.", default=400_000_000, unit="bytes"
@@ -327,6 +333,8 @@ RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "sockets_port": _PORT,
     "web_threads": _POSITIVE,
     "worker_threads": _POSITIVE,
+    "max_alerts_per_minute": _POSITIVE,
+    "ack_reminder_seconds": ("a whole number, 0 or more", lambda v: v >= 0),
     "silence_longest_seconds": _POSITIVE,
     "silence_handover_seconds": ("a whole number, 0 or more", lambda v: v >= 0),
     "silence_stale_seconds": _POSITIVE,

@@ -7,15 +7,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from alerts.channels.message import Letter
+from alerts.engine.reasons import CAUSE_WORDS
 
 # Shape first, colour second: nobody has to tell the colours apart.
 GLYPHS = {"critical": "⬢", "high": "▲", "medium": "◆", "low": "●"}
 COLOURS = {"critical": "#870F2F", "high": "#AD5407", "medium": "#C58708", "low": "#477EF3"}
 OVER_GLYPH, OVER_COLOUR = "✓", "#3F7E6D"
 UNKNOWN_GLYPH, UNKNOWN_COLOUR = "▢", "#794C9C"
+# What these say is said by the sentence that goes with them.
+PLAIN_CAUSES = frozenset({"recovered", "upstream"})
 LABELS = 20
 LONG = 1500
 SHORT = 200
+FOLDED = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +113,16 @@ def story_of(letter: Letter) -> Story:
         description=clip(payload.get("description"), LONG), impact=clip(notes.get("impact"), LONG),
         steps=clip(notes.get("runbook"), LONG), facts=_facts(letter), links=_links(letter),
         labels={line(name, 100): line(value, SHORT) for name, value in _first(payload.get("labels"))},
-        folded=[line(f"#{one.get('alert_id')} {one.get('severity')}: {one.get('alert_name')}", SHORT)
-                for one in payload.get("alerts") or []],
+        folded=[line(_folded(one), FOLDED) for one in payload.get("alerts") or []],
         over=letter.over,
     )  # fmt: skip
+
+
+def _folded(one: Mapping[str, Any]) -> str:
+    """Return a line of a digest: how many alerts of which name, and where they are."""
+    count = one.get("count") or 1
+    which = f"#{one.get('alert_id')}" if count == 1 else f"{count}×"
+    return f"{which} {one.get('severity')}: {line(one.get('alert_name'))} {web_url(one.get('url'))}"
 
 
 def _first(labels: object) -> list[tuple[str, Any]]:
@@ -135,16 +145,30 @@ def _headline(letter: Letter) -> str:
         return "A silence ends soon, and alerts it covers still fire."
     if letter.over:
         took = lasting(payload.get("started_at"), payload.get("resolved_at"))
-        because = payload.get("resolved_because") or "recovered"
-        return f"Resolved{f' after {took}' if took else ''}: {because}"
+        return f"Resolved{f' after {took}' if took else ''}: {_cause(payload)}"
     if was := worsened_from(letter):
         return f"It got worse: {payload.get('severity')}, was {was}"
+    if letter.kind == "update" and payload.get("said"):
+        return str(payload["said"])
     if letter.kind == "update":
         who = payload.get("acknowledged_by")
         return f"Acknowledged by {who}" if who else "Given back: nobody has it"
     if letter.kind == "repeat":
         return f"Still firing and not acknowledged: step {letter.step} of the policy"
-    return "Firing again" if letter.facts.get("reopened") else "Firing"
+    again = "Firing again" if letter.facts.get("reopened") else "Firing"
+    flapping = payload.get("flapping") or {}
+    if not flapping:
+        return again
+    return f"{again}, and flapping: what follows is counted, and told once it has come to rest"
+
+
+def _cause(payload: Mapping[str, Any]) -> str:
+    """Return why it ended: the sentence, with the cause before it where the sentence leaves it out."""
+    cause = CAUSE_WORDS.get(str(payload.get("resolved_cause") or ""), "")
+    because = str(payload.get("resolved_because") or "")
+    if not cause or not because or cause in because:
+        return because or cause or "recovered"
+    return because if payload.get("resolved_cause") in PLAIN_CAUSES else f"{cause}: {because}"
 
 
 def _facts(letter: Letter) -> list[tuple[str, str]]:

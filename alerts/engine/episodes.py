@@ -39,7 +39,7 @@ class Windows:
     dedup_seconds: float = 3600  # A fire this soon after the end reopens the episode.
     flap_window_seconds: float = 3600  # Fires this recent count as flapping …
     flap_fires: int = 5  # … when there are this many.
-    flap_quiet_seconds: float = 600  # A flapping alert is told once it has fired this long without a break.
+    flap_quiet_seconds: float = 600  # Flapping is over once nothing has changed for this long.
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ class Episode:
     started_at: float = 0
     resolved_at: float | None = None
     recent_fires: tuple[float, ...] = ()
-    flapping_until: float | None = None
+    flapping_since: float | None = None
+    flapping_until: float | None = None  # When flapping is over, unless something changes before.
+    flaps: int = 0  # Changes that were counted and not told, since it flaps.
     quiet: bool = False  # Resolved by hand while its condition held: not told again until that has ended once.
     severity: str = ""  # How bad it is in this episode; it may rise while the episode lasts, and never falls.
 
@@ -61,14 +63,19 @@ class Episode:
         """Say whether the episode has fired and not ended."""
         return self.state in (AlertState.FIRING, AlertState.UNKNOWN)
 
+    def flaps_at(self, now: float) -> bool:
+        """Say whether its coming and going is counted and not told."""
+        return self.flapping_until is not None and now < self.flapping_until
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The next state of an alert, what changed and why."""
+    """The next state of an alert, what changed and why; `counted` says that it flaps, so the change is not told."""
 
     after: Episode
     change: Change
     reason: str
+    counted: bool = False
 
 
 def observe(before: Episode, seen: Seen, now: float, windows: Windows = Windows(), *, severity: str = "") -> Outcome:
@@ -76,7 +83,7 @@ def observe(before: Episode, seen: Seen, now: float, windows: Windows = Windows(
     if seen is Seen.FIRING:
         return _firing(before, now, windows, severity)
     if seen is Seen.CLEAR:
-        return _clear(before, now)
+        return _clear(before, now, windows)
     if seen is Seen.UNKNOWN:
         return _unknown(before)
     return _pending(before)
@@ -97,22 +104,44 @@ def _firing(before: Episode, now: float, windows: Windows, severity: str) -> Out
 
 def _fires(before: Episode, now: float, windows: Windows) -> Outcome:
     fires = (*before.recent_fires, now)[-REMEMBERED_FIRES:]
-    recent = [at for at in fires if now - at < windows.flap_window_seconds]
-    flapping_until = now + windows.flap_quiet_seconds if len(recent) >= windows.flap_fires else None
+    counted = before.flaps_at(now)
     known = replace(
-        before, recent_fires=fires, flapping_until=flapping_until, state=AlertState.FIRING, resolved_at=None
-    )
+        _flapped(before, fires, now, windows), recent_fires=fires, state=AlertState.FIRING, resolved_at=None
+    )  # fmt: skip
     if before.episode and before.resolved_at is not None and now - before.resolved_at < windows.dedup_seconds:
         after = replace(known, repeat_no=before.repeat_no + 1)
         seconds = int(now - before.resolved_at)
-        return Outcome(after, Change.REOPENED, f"fired again {seconds} s after it ended: the episode goes on")
+        return Outcome(after, Change.REOPENED, f"fired again {seconds} s after it ended: the episode goes on", counted)
     after = replace(known, episode=before.episode + 1, repeat_no=0, started_at=now)
-    return Outcome(after, Change.STARTED, f"episode {after.episode} began")
+    return Outcome(after, Change.STARTED, f"episode {after.episode} began", counted)
 
 
-def _clear(before: Episode, now: float) -> Outcome:
+def _flapped(before: Episode, fires: tuple[float, ...], now: float, windows: Windows) -> Episode:
+    """Return how a fire leaves its flapping: it goes on, it begins, or there is none."""
+    if before.flaps_at(now):
+        return _counted(before, now, windows)
+    recent = [at for at in fires if now - at < windows.flap_window_seconds]
+    if len(recent) < windows.flap_fires:
+        return settled(before)
+    # The fire with which it begins is told, and says so; what follows is counted.
+    return replace(before, flapping_since=recent[0], flapping_until=now + windows.flap_quiet_seconds, flaps=0)
+
+
+def _counted(before: Episode, now: float, windows: Windows) -> Episode:
+    return replace(before, flapping_until=now + windows.flap_quiet_seconds, flaps=before.flaps + 1)
+
+
+def settled(before: Episode) -> Episode:
+    """Return an alert that does not flap any more."""
+    return replace(before, flapping_since=None, flapping_until=None, flaps=0)
+
+
+def _clear(before: Episode, now: float, windows: Windows) -> Outcome:
     if before.is_open:
-        return Outcome(replace(before, state=AlertState.RESOLVED, resolved_at=now), Change.RESOLVED, "it is over")
+        counted = before.flaps_at(now)
+        known = _counted(before, now, windows) if counted else before
+        over = replace(known, state=AlertState.RESOLVED, resolved_at=now)
+        return Outcome(over, Change.RESOLVED, "it is over", counted)
     if before.state is AlertState.PENDING:
         # A pending alert that had fired before keeps the end of that episode, which the dedup window counts from.
         over = replace(before, state=AlertState.RESOLVED, resolved_at=before.resolved_at)

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from alerts.engine.alertmanager import syntax
 from alerts.engine.alertmanager.matching import BadMatcher, Matcher, all_hold
+from alerts.engine.reasons import Why
 
 MATCHERS = "matchers"
 
@@ -25,16 +26,49 @@ def step_due_at(delays: Sequence[float], index: int, started_at: float) -> Next:
     return Next(index, started_at + delays[index])
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """From when an alert may be told, and what puts it off; `why` is None where nothing does."""
+
+    until: float
+    why: Why | None = None
+
+
 def held_until(
-    now: float, *, last_told_at: float | None, cooldown_seconds: float, flapping_until: float | None
-) -> float:
-    """Return from when an alert may be told: cooldown and flapping put it off, and never drop it."""
-    times = [now]
+    now: float, *, last_told_at: float | None, cooldown_seconds: float, snoozed_until: float | None = None
+) -> Hold:
+    """Return from when an alert may be told: cooldown and snoozing put it off, and never drop it."""
+    holds = [Hold(now)]
     if last_told_at is not None:
-        times.append(last_told_at + cooldown_seconds)
-    if flapping_until is not None:
-        times.append(flapping_until)
-    return max(times)
+        holds.append(Hold(last_told_at + cooldown_seconds, Why.COOLDOWN))
+    if snoozed_until is not None:
+        holds.append(Hold(snoozed_until, Why.SNOOZED))
+    return max(holds, key=lambda hold: hold.until)
+
+
+def trigger_problems(filters: object) -> str:
+    """Return what is wrong with a filter list in words for people; an empty text where nothing is."""
+    if not isinstance(filters, list) or not all(isinstance(entry, dict) for entry in filters):
+        return 'This is a list of maps, as [{"severity": "critical"}]; an empty list fits everything.'
+    problems = (_entry_problem(key, wanted) for entry in filters for key, wanted in entry.items())
+    return next(filter(None, problems), "")
+
+
+def _entry_problem(key: object, wanted: object) -> str:
+    if key != MATCHERS:
+        values = wanted if isinstance(wanted, list) else [wanted]
+        plain = all(isinstance(each, str | int | float | bool) for each in values)
+        return "" if plain else f"{key!r} names a text or a list of texts that the label may have."
+    if not isinstance(wanted, list) or not all(isinstance(text, str) for text in wanted):
+        return '"matchers" is a list of texts, as ["team=~web|api", "severity!=low"].'
+    for text in wanted:
+        try:
+            syntax.matchers(text)
+        except BadMatcher as error:
+            return (
+                f'The matcher {text[:200]!r} cannot be read ({error}). Write it as name="value", with =, !=, =~ or !~.'
+            )
+    return ""
 
 
 def matches(filters: Sequence[Mapping[str, object]], facts: Mapping[str, str]) -> bool:

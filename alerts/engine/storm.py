@@ -1,4 +1,4 @@
-"""Storm control: beyond so many messages a minute, the rest is folded into one summary."""
+"""Storm control: beyond so many messages a minute, the rest is folded into one digest."""
 
 from dataclasses import dataclass
 

@@ -1,12 +1,13 @@
 """Alerts, and the append-only story of each."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Upper
 
+from alerts.engine.reasons import CAUSE_WORDS, ResolvedCause
 from alerts.engine.states import AlertState, Severity
 from alerts.models.columns import choices, only
 
@@ -32,24 +33,42 @@ class Alert(models.Model):
     value = models.FloatField(null=True, blank=True)
     threshold = models.FloatField(null=True, blank=True)
     started_at = models.DateTimeField(help_text="When this episode began.")
+    fired_at = models.DateTimeField(null=True, blank=True, help_text="When it last began to fire, or to again.")
     ends_at = models.DateTimeField(null=True, blank=True, help_text="When a ready-made alert resolves unless re-sent.")
     resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_cause = models.CharField(max_length=12, blank=True, choices=choices(ResolvedCause))
     resolved_because = models.CharField(max_length=200, blank=True)
     acked_at = models.DateTimeField(null=True, blank=True)
     acked_by = models.CharField(max_length=200, blank=True)
     ack_reason = models.TextField(blank=True)
+    ack_until = models.DateTimeField(null=True, blank=True, help_text="When the acknowledgement ends by itself.")
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_alerts"
     )
-    snoozed_until = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(null=True, blank=True, help_text="Nobody is told before.")
+    snoozed_by = models.CharField(max_length=200, blank=True)
     quiet = models.BooleanField(default=False, help_text="Resolved by hand: silent until its condition ends once.")
-    flapping_until = models.DateTimeField(null=True, blank=True)
+    flapping_since = models.DateTimeField(null=True, blank=True)
+    flapping_until = models.DateTimeField(
+        null=True, blank=True, help_text="When it has come to rest unless something changes before."
+    )
+    flaps = models.PositiveIntegerField(default=0, help_text="Changes that were counted and not told since it flaps.")
+    stale_since = models.DateTimeField(null=True, blank=True, help_text="Since when nobody can tell if it still fires.")
+    wake_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the console looks at it by itself: a reminder, an end."
+    )
     recent_fires_ms = models.JSONField(default=list, help_text="Times of the last fires, to tell flapping.")
     evidence = models.JSONField(default=dict, help_text="Query, expression, threshold and values as it fired.")
-    decisions = models.JSONField(default=list, help_text="Stage, verdict and reason of the last pass of the pipeline.")
+    decisions = models.JSONField(default=list, help_text="Stage, verdict and reason of the pass that last changed it.")
+    last_pass = models.JSONField(
+        default=dict, help_text="When it was last looked at, how that ended, and under which configuration."
+    )
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(help_text="Last change that raised `version`.")
+
+    # No column: what messages say of its incident, {} where it is in none, None where nobody has asked yet.
+    told_incident: dict[str, Any] | None = None
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -62,6 +81,10 @@ class Alert(models.Model):
                 | models.Q(state__in=["firing", "unknown"], resolved_at__isnull=True),
                 name="alert_resolved_at",
             ),
+            models.CheckConstraint(
+                condition=models.Q(acked_at__isnull=True) | models.Q(snoozed_until__isnull=True),
+                name="alert_taken_or_snoozed",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["-started_at", "-id"], name="alert_newest"),
@@ -72,6 +95,8 @@ class Alert(models.Model):
                 condition=models.Q(ends_at__isnull=False) & ~models.Q(state="resolved"),
             ),
             models.Index(fields=["resolved_at"], name="alert_resolved", condition=models.Q(state="resolved")),
+            models.Index(fields=["wake_at"], name="alert_wake", condition=models.Q(wake_at__isnull=False)),
+            models.Index(fields=["rule", "-fired_at"], name="alert_group", condition=~models.Q(state="resolved")),
             GinIndex(fields=["labels"], name="alert_labels", opclasses=["jsonb_path_ops"]),
         ]
 
@@ -80,10 +105,29 @@ class Alert(models.Model):
 
     @property
     def shown_state(self) -> str:
-        """Return the one word people see: an acknowledged alert that still fires is shown as acknowledged."""
-        if self.state == AlertState.FIRING and self.acked_at is not None:
-            return "acknowledged"
-        return self.state
+        """Return the one word people see: stale, snoozed or acknowledged comes before firing."""
+        if self.state == AlertState.UNKNOWN:
+            return "stale"
+        if self.state != AlertState.FIRING:
+            return self.state
+        if self.snoozed_until is not None:
+            return "snoozed"
+        return self.state if self.acked_at is None else "acknowledged"
+
+    @property
+    def modifiers(self) -> list[str]:
+        """Return what else holds besides the state that is shown."""
+        is_open = self.state in (AlertState.FIRING, AlertState.UNKNOWN)
+        found = {
+            "acknowledged": is_open and self.acked_at is not None, "snoozed": self.snoozed_until is not None,
+            "flapping": self.flapping_until is not None,
+        }  # fmt: skip
+        return [name for name, holds in found.items() if holds and name != self.shown_state]
+
+    @property
+    def cause_words(self) -> str:
+        """Return the cause of its end in words."""
+        return CAUSE_WORDS.get(self.resolved_cause, "")
 
 
 class AlertEvent(models.Model):

@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.db import models
 
 from aivillage_console.lib.outbox import Leased
+from alerts.engine.reasons import Why
 from alerts.engine.states import AttemptOutcome, EscalationState, NotificationKind, NotificationState
 from alerts.models.columns import choices, only
 
@@ -62,7 +63,8 @@ class Notification(Leased):
     deadline_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    cancelled_because = models.CharField(max_length=300, blank=True)
+    withheld = models.CharField(max_length=16, blank=True, choices=choices(Why), help_text="Why it was cancelled.")
+    cancelled_because = models.CharField(max_length=300, blank=True, help_text="The same, as a sentence.")
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -72,6 +74,11 @@ class Notification(Leased):
             models.CheckConstraint(
                 condition=~models.Q(state="cancelled") | ~models.Q(cancelled_because=""),
                 name="notification_cancelled_because",
+            ),
+            models.CheckConstraint(
+                condition=(models.Q(state="cancelled") & ~models.Q(withheld=""))
+                | (~models.Q(state="cancelled") & models.Q(withheld="")),
+                name="notification_withheld",
             ),
         ]
         indexes: ClassVar = [

@@ -16,11 +16,16 @@ class RuleKind(models.TextChoices):
 
     PROMQL = "promql", "PromQL"
     THRESHOLD = "threshold", "Threshold"
+    DYNAMIC = "dynamic", "Dynamic threshold"
+    ABSENCE = "absence", "Absence"
+    COMPOSITE = "composite", "Composite"
     RECORDING = "recording", "Recording"
     SECURITY_EVENT = "security_event", "Security event"
     PHASE_FAILED = "phase_failed", "Phase failed"
     RUN_STALLED = "run_stalled", "Run stalled"
     COMPONENT = "component", "Component"
+    HEARTBEAT = "heartbeat", "Heartbeat"
+    TEST_RUN = "test_run", "Test run"
 
 
 class RuleHealth(models.TextChoices):
@@ -94,8 +99,8 @@ class Rule(models.Model):
     spec = models.JSONField(
         default=dict,
         help_text="promql: {expr}; threshold: {metric_path, denominator_path?, condition, threshold}; "
-        "recording: {record, expr, limit?}; "
-        "other kinds: what the app that answers them takes.",
+        "absence: {selector, missing_seconds?}; composite: {expression, on?}; dynamic: {metric_path or expr, factor?}; "
+        "recording: {record, expr, limit?}; other kinds: what the app that answers them takes.",
     )
     severity = models.CharField(max_length=10, choices=choices(Severity), default=Severity.MEDIUM.value)
     labels = models.JSONField(default=dict, blank=True)
@@ -152,7 +157,9 @@ class RuleState(models.Model):
     kept_since_at = models.DateTimeField(
         null=True, blank=True, help_text="Since when it fires only because it is kept firing."
     )
+    severity = models.CharField(max_length=10, blank=True, help_text="How bad it was seen to be at last.")
     last_value = models.FloatField(null=True, blank=True)
+    rule_version = models.PositiveIntegerField(default=0, help_text="Of the rule as its condition last held.")
     last_evaluated_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -1,18 +1,22 @@
 """What people do to an alert. Each takes the version the person saw and refuses when the alert has moved on."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from aivillage_console.accounts.services import Actor, audit
+from alerts.engine.reasons import Held, ResolvedCause, Why
 from alerts.engine.states import AlertState
 from alerts.models import Alert
 from alerts.services import owed
-from alerts.services.decide import conclude, event, rearm, ring_alert, stop_escalation
+from alerts.services.decide import conclude, event, free, rearm, ring_alert, stop_escalation, wake
 
 Change = Callable[[Alert], None]
+# The farthest an acknowledgement or a snooze reaches.
+LONGEST = timedelta(days=30)
 
 
 class StaleVersion(Exception):
@@ -32,6 +36,7 @@ def _seen_by(alert: Alert) -> dict[str, Any]:
     return {
         "state": alert.state, "acked_by": alert.acked_by, "version": alert.version,
         "assignee": str(alert.assignee_id or ""),
+        "snoozed_until": alert.snoozed_until.isoformat() if alert.snoozed_until else "",
     }  # fmt: skip
 
 
@@ -44,6 +49,7 @@ def _act(alert_id: int, version: int, actor: Actor, kind: str, reason: str, now:
         before = _seen_by(alert)
         change(alert)
         alert.version, alert.updated_at = alert.version + 1, now
+        wake(alert)
         alert.save()
         origin: dict[str, Any] = {"via": actor.via} if actor.via else {}
         event(alert, kind=kind, now=now, actor=actor, reason=reason, **origin)
@@ -53,19 +59,70 @@ def _act(alert_id: int, version: int, actor: Actor, kind: str, reason: str, now:
     return alert
 
 
-def alert_acknowledge(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
-    """Take an alert on: its escalation stops and what was not sent yet is cancelled."""
+def _ahead(until: datetime, now: datetime) -> datetime:
+    if not now < until <= now + LONGEST:
+        raise NotPossible(
+            f"This ends between now and {LONGEST.days} days from now; {until:%Y-%m-%d %H:%M} UTC does not."
+        )
+    return until
+
+
+def alert_acknowledge(
+    *, alert_id: int, version: int, actor: Actor, reason: str = "", until: datetime | None = None, now: datetime
+) -> Alert:
+    """Take an alert on: its escalation stops and what was not sent yet is cancelled.
+
+    It ends by itself when the alert gets worse, when another alert of its group fires, and at `until`, which is the
+    reminder that is usual here unless it is given.
+    """
 
     def change(alert: Alert) -> None:
         if alert.state == AlertState.RESOLVED:
             raise NotPossible("The alert is resolved; there is nothing to acknowledge.")
+        usual = settings.CONFIG.ack_reminder_seconds
+        free(alert)
+        alert.ack_until = now + timedelta(seconds=usual) if usual else None
+        if until is not None:
+            alert.ack_until = _ahead(until, now)
         alert.acked_at, alert.acked_by, alert.ack_reason = now, actor.label, reason
         because = f"acknowledged by {actor.label}"
         stop_escalation(alert, because=because)
-        owed.cancel_unsent(alert, because=f"{because} before this was sent", now=now)
+        owed.cancel_unsent(alert, held=Held(Why.ACKNOWLEDGED, f"{because} before this was sent"), now=now)
         owed.tell_update(alert, now=now, but_not=actor.kind)
 
     return _act(alert_id, version, actor, "acknowledged", reason, now, change)
+
+
+def alert_snooze(
+    *, alert_id: int, version: int, actor: Actor, until: datetime, reason: str = "", now: datetime
+) -> Alert:
+    """Hear of an alert later: nobody is told before `until`, and then it is told again if it still fires."""
+
+    def change(alert: Alert) -> None:
+        if alert.state not in (AlertState.FIRING, AlertState.UNKNOWN):
+            raise NotPossible(f"The alert is {alert.state}; only one that fires can be snoozed.")
+        free(alert)
+        alert.snoozed_until, alert.snoozed_by = _ahead(until, now), actor.label
+        held = Held(Why.SNOOZED, f"snoozed by {actor.label} before this was sent")
+        owed.cancel_unsent(alert, held=held, now=now)
+        # The policy itself is the alarm clock: it survives every process, and rings once.
+        rearm(alert, now=until)
+        owed.tell_update(alert, now=now, but_not=actor.kind, said=f"Snoozed by {actor.label} until {until:%H:%M} UTC")
+
+    return _act(alert_id, version, actor, "snoozed", reason, now, change)
+
+
+def alert_unsnooze(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+    """End a snooze before its time; the alert's policy begins again at the first step."""
+
+    def change(alert: Alert) -> None:
+        if alert.snoozed_until is None:
+            raise NotPossible("The alert is not snoozed.")
+        free(alert)
+        if alert.state in (AlertState.FIRING, AlertState.UNKNOWN):
+            rearm(alert, now=now)
+
+    return _act(alert_id, version, actor, "unsnoozed", reason, now, change)
 
 
 def alert_unacknowledge(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
@@ -74,12 +131,17 @@ def alert_unacknowledge(*, alert_id: int, version: int, actor: Actor, reason: st
     def change(alert: Alert) -> None:
         if alert.acked_at is None:
             raise NotPossible("The alert is not acknowledged.")
-        alert.acked_at, alert.acked_by, alert.ack_reason = None, "", ""
+        free(alert)
         # Begun again, its policy tells whoever it told before; that is the word that it was given back.
-        if not rearm(alert, now=now):
+        running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
+        if running and not rearm(alert, now=now):
             owed.tell_update(alert, now=now, but_not=actor.kind)
 
     return _act(alert_id, version, actor, "unacknowledged", reason, now, change)
+
+
+def _at_rest(alert: Alert) -> None:
+    alert.flapping_since, alert.flapping_until, alert.flaps = None, None, 0
 
 
 def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
@@ -90,7 +152,9 @@ def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = ""
             raise NotPossible("The alert is resolved already.")
         alert.state, alert.resolved_at = AlertState.RESOLVED.value, now
         alert.resolved_because = (reason or f"resolved by {actor.label}")[:200]
-        alert.quiet = True
+        alert.resolved_cause, alert.quiet, alert.stale_since = ResolvedCause.MANUAL.value, True, None
+        alert.snoozed_until, alert.snoozed_by = None, ""
+        _at_rest(alert)
         because = f"{actor.label} resolved it: it does not fire again before its condition has ended once"
         alert.decisions = [*alert.decisions, {"stage": "deduplicate", "verdict": "quiet", "reason": because}]
         conclude(alert, now=now)
@@ -105,8 +169,11 @@ def alert_reopen(*, alert_id: int, version: int, actor: Actor, reason: str = "",
         if alert.state != AlertState.RESOLVED:
             raise NotPossible("The alert is not resolved.")
         alert.state, alert.resolved_at, alert.resolved_because = AlertState.FIRING.value, None, ""
-        alert.quiet, alert.acked_at, alert.acked_by, alert.ack_reason = False, None, "", ""
-        owed.cancel_unsent(alert, because="it was reopened before this was sent", now=now, kinds=["resolve"])
+        alert.quiet, alert.resolved_cause, alert.fired_at = False, "", now
+        free(alert)
+        _at_rest(alert)
+        held = Held(Why.FIRES_AGAIN, "it was reopened before this was sent")
+        owed.cancel_unsent(alert, held=held, now=now, kinds=["resolve"])
         rearm(alert, now=now)
 
     return _act(alert_id, version, actor, "reopened", reason, now, change)

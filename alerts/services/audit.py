@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from alerts.engine.episodes import Seen
+from alerts.engine.reasons import ResolvedCause, Why
 from alerts.engine.states import AlertState, NotificationKind, NotificationState, Severity, WebhookState
 from alerts.measures import OVERDUE, QUEUE_DEPTH
 from alerts.models import (
@@ -77,6 +78,7 @@ def _orphans(now: datetime) -> int:
     Notification.objects.filter(pk__in=ids).update(
         state=NotificationState.CANCELLED.value,
         finished_at=now,
+        withheld=Why.CHANNEL_OFF.value,
         cancelled_because="its channel was deleted or switched off",
     )
     return 0
@@ -123,6 +125,7 @@ def _unresolved(now: datetime) -> int:
     told = Notification.objects.filter(
         kind__in=["fire", "repeat"], state="done", alert__state="resolved", alert__resolved_at__gt=since,
         alert__resolved_at__lt=young, episode=F("alert__episode"), channel__enabled=True,
+        alert__flapping_until__isnull=True,
     )  # fmt: skip
     answered = Notification.objects.filter(
         alert=OuterRef("alert"), episode=OuterRef("episode"), channel=OuterRef("channel"), kind="resolve",
@@ -148,8 +151,9 @@ def _ruleless(now: datetime) -> int:
     for alert in lost[:LIMIT]:
         reason = "its rule was deleted"
         seen = Observation(
-            name=alert.name, labels=alert.labels, seen=Seen.CLEAR, severity=alert.severity, reason=reason
-        )
+            name=alert.name, labels=alert.labels, seen=Seen.CLEAR, severity=alert.severity, reason=reason,
+            cause=ResolvedCause.RULE_OFF,
+        )  # fmt: skip
         observe(seen, now=now)
     return 0
 

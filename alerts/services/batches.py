@@ -61,11 +61,12 @@ def _tried(observation: Observation, now: datetime, actor: Actor, routes: Routes
 
 def _together(batch: list[Named], now: datetime, actor: Actor) -> None:
     routes = Routes()
+    incidents = TABLES.correlating(routes)
     first = dict(reversed(batch))
     locked = Alert.objects.select_for_update().filter(fingerprint__in=list(first)).order_by("fingerprint")
     known = {alert.fingerprint: alert for alert in locked}
     fresh = [
-        (alert, decide.case_of(alert, seen, now=now, routes=routes))
+        (alert, decide.case_of(alert, seen, now=now, routes=routes, incidents=incidents))
         for print_of, seen in first.items()
         if print_of not in known and seen.seen is Seen.FIRING
         for alert in [decide.blank(print_of, seen, now)]
@@ -86,7 +87,7 @@ def _begin(fresh: list[tuple[Alert, Case]], routes: Routes, now: datetime, actor
         decide.apply(alert, case, now)
     fresh.sort(key=lambda pair: pair[0].fingerprint)
     Alert.objects.bulk_create([alert for alert, _ in fresh])
-    AlertEvent.objects.bulk_create([decide.event_of(alert, case, now, actor) for alert, case in fresh])
+    TABLES.joined(fresh, now)
     Escalation.objects.bulk_create(
         decide.escalation_of(
             alert, case.policy, started_at=clock.at_seconds(case.escalate_from), told=case.notify_step is not None
@@ -95,9 +96,20 @@ def _begin(fresh: list[tuple[Alert, Case]], routes: Routes, now: datetime, actor
         if case.policy is not None and case.escalate_from is not None
     )
     told = owed.Told(now)
-    TABLES.owe([row for alert, case in fresh for row in _first_step(alert, case, routes, told)])
+    owed_of = [(alert, case, _first_step(alert, case, routes, told)) for alert, case in fresh]
+    TABLES.owe([row for *_, rows in owed_of for row in rows])
+    _explain([(alert, case) for alert, case, rows in owed_of if decide.withheld(case, rows)])
+    AlertEvent.objects.bulk_create([decide.event_of(alert, case, now, actor) for alert, case in fresh])
     for topic in ("alerts", "overview"):
         live.ring(topic)
+
+
+def _explain(untold: list[tuple[Alert, Case]]) -> None:
+    """Say in the trace of alerts, which are stored with what is usual, that nobody was told of them."""
+    for alert, case in untold:
+        decide.trace(alert, case)
+    if untold:
+        Alert.objects.bulk_update([alert for alert, _ in untold], ["decisions", "last_pass"])
 
 
 def _first_step(alert: Alert, case: Case, routes: Routes, told: owed.Told) -> list[Notification]:

@@ -1,5 +1,6 @@
 """One transaction per decision: alert, event, escalation and notifications commit together or not at all."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,11 +11,13 @@ from alerts import pipeline
 from alerts.engine import escalation
 from alerts.engine.episodes import Change, Episode, Seen, Windows
 from alerts.engine.fingerprint import fingerprint
+from alerts.engine.reasons import CAUSE_WORDS, Held, ResolvedCause, Why
 from alerts.engine.severity import worse
 from alerts.engine.states import AlertState, EscalationState, NotificationKind
-from alerts.models import Alert, AlertEvent, Escalation
-from alerts.pipeline import Case, Observation, PolicyFacts
-from alerts.services import owed
+from alerts.models import Alert, AlertEvent, Escalation, Notification
+from alerts.pipeline import Case, Decision, Observation, PolicyFacts
+from alerts.services import owed, tracing
+from alerts.services.correlate import Correlating
 from alerts.services.ledger import TABLES, Ledger
 from alerts.services.routes import Routes
 
@@ -51,6 +54,7 @@ def case_of(
     routes: Routes,
     windows: Windows = WINDOWS,
     ledger: Ledger = TABLES,
+    incidents: Correlating | None = None,
 ) -> Case:
     """Return what the pipeline makes of an observation of an alert that is locked or not stored yet."""
     running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
@@ -58,10 +62,24 @@ def case_of(
     case = Case(
         observation=observation, known=_episode(alert, now), now=now.timestamp(), windows=windows,
         policies=[] if running and not worsens else policies_for(observation, routes),
-        last_told_at=_last_told_at(alert, observation, ledger), acked_by=alert.acked_by,
+        last_told_at=_last_told_at(alert, observation, ledger),
+        acked_by=alert.acked_by if alert.acked_at else "",
+        snoozed_until=alert.snoozed_until.timestamp() if alert.snoozed_until else None, snoozed_by=alert.snoozed_by,
         followed=ledger.followed(alert) if worsens else "",
     )  # fmt: skip
-    return pipeline.run(case)
+    if observation.seen is not Seen.FIRING or (running and not worsens):
+        return pipeline.run(case)
+    return _correlated(alert, case, now, incidents or ledger.correlating(routes))
+
+
+def _correlated(alert: Alert, case: Case, now: datetime, incidents: Correlating | None) -> Case:
+    """Return the decided case of an alert that may begin, with the incident it joins."""
+    case.question = incidents.question(alert, case.observation) if incidents is not None else None
+    alert.told_incident = {}
+    pipeline.run(case)
+    if incidents is not None:
+        incidents.took(case, now)
+    return case
 
 
 def _locked(print_of: str, observation: Observation, now: datetime, ledger: Ledger) -> Alert | None:
@@ -88,7 +106,8 @@ def _episode(alert: Alert, now: datetime) -> Episode:
         started_at=alert.started_at.timestamp(),
         resolved_at=alert.resolved_at.timestamp() if alert.resolved_at else None,
         recent_fires=tuple(ms / 1000 for ms in alert.recent_fires_ms),
-        flapping_until=alert.flapping_until.timestamp() if alert.flapping_until else None,
+        flapping_since=alert.flapping_since.timestamp() if alert.flapping_since else None,
+        flapping_until=alert.flapping_until.timestamp() if alert.flapping_until else None, flaps=alert.flaps,
     )  # fmt: skip
 
 
@@ -103,11 +122,13 @@ def policies_for(observation: Observation, routes: Routes) -> list[PolicyFacts]:
     if observation.seen is not Seen.FIRING:
         return []
     everyone = routes.everyone(pipeline.facts(observation))
-    return [_for_everyone(policy, everyone) if policy.is_default else policy for policy in routes.policies]
+    left_out = len(routes.channels) - len(everyone)
+    return [_for_everyone(policy, everyone, left_out) if policy.is_default else policy for policy in routes.policies]
 
 
-def _for_everyone(policy: PolicyFacts, everyone: tuple[str, ...]) -> PolicyFacts:
-    return replace(policy, steps=tuple(replace(step, channels=step.channels or everyone) for step in policy.steps))
+def _for_everyone(policy: PolicyFacts, everyone: tuple[str, ...], left_out: int) -> PolicyFacts:
+    steps = tuple(replace(step, channels=step.channels or everyone) for step in policy.steps)
+    return replace(policy, steps=steps, left_out=left_out)
 
 
 def record(alert: Alert, case: Case, now: datetime, actor: Actor, ledger: Ledger = TABLES) -> None:
@@ -115,20 +136,48 @@ def record(alert: Alert, case: Case, now: datetime, actor: Actor, ledger: Ledger
     refresh(alert, case.observation)
     if case.outcome is None or case.change is Change.NONE:
         alert.quiet = case.outcome.after.quiet if case.outcome else alert.quiet
+        alert.last_pass = tracing.last_pass(case)
         ledger.save(alert)
         return
     apply(alert, case, now)
     if case.change is Change.DISCARDED and not alert.episode:
         ledger.forget(alert)
         return
+    if case.joining is not None:
+        ledger.joined([(alert, case)], now)
+    _tell(alert, case, now, ledger)
+    # Only now is it known how the pass ended.
+    trace(alert, case)
     ledger.save(alert)
     if case.change not in (Change.PENDING, Change.DISCARDED):
         ledger.tell(event_of(alert, case, now, actor))
         ledger.changed(alert)
-    if case.begins or case.worsened:
+
+
+def _tell(alert: Alert, case: Case, now: datetime, ledger: Ledger) -> None:
+    if case.counted:
+        _count(alert, now, ledger)
+    elif case.begins or case.worsened:
         _begin(alert, case, now, ledger)
-    elif case.notify_resolved:
-        conclude(alert, now=now, ledger=ledger)
+    elif case.notify_resolved and not conclude(alert, now=now, ledger=ledger):
+        case.decisions.append(Decision("tell", "nobody", "nobody had been told of its beginning", Why.UNTOLD))
+
+
+def _count(alert: Alert, now: datetime, ledger: Ledger) -> None:
+    """Tell nobody of a change while it flaps; a message that can be kept up to date says how often it changed."""
+    held = Held(Why.FLAPPING, f"it flaps: {alert.flaps} changes are counted, not told")
+    if alert.state == AlertState.RESOLVED:
+        stop_escalation(alert, because="it flaps: it is told once it has come to rest", ledger=ledger)
+        owed.cancel_unsent(alert, held=held, now=now, ledger=ledger)
+    fires = "fires" if alert.state == AlertState.FIRING else "does not fire"
+    since = f"{alert.flapping_since:%H:%M} UTC" if alert.flapping_since else "lately"
+    said = f"Flapping: {alert.flaps} changes since {since} are counted, not told. Now it {fires}."
+    owed.tell_update(alert, now=now, said=said, in_place=True, ledger=ledger)
+
+
+def trace(alert: Alert, case: Case) -> None:
+    """Put how the pass went into the alert; the caller saves."""
+    alert.decisions, alert.last_pass = tracing.gates(case.decisions), tracing.last_pass(case)
 
 
 def event_of(alert: Alert, case: Case, now: datetime, actor: Actor) -> AlertEvent:
@@ -136,7 +185,7 @@ def event_of(alert: Alert, case: Case, now: datetime, actor: Actor) -> AlertEven
     reason = case.observation.reason or (case.outcome.reason if case.outcome else "")
     if case.worsened:
         reason = ": ".join(filter(None, (reason, alert.annotations.get("summary", ""))))
-    return _event(alert, str(case.change), now, actor, reason, {"decisions": alert.decisions})
+    return _event(alert, str(case.change), now, actor, reason, tracing.kept(alert))
 
 
 def refresh(alert: Alert, seen: Observation) -> None:
@@ -152,15 +201,11 @@ def apply(alert: Alert, case: Case, now: datetime) -> None:
     after, seen = case.outcome.after, case.observation  # type: ignore[union-attr]
     alert.state, alert.episode, alert.repeat_no = after.state.value, after.episode, after.repeat_no
     alert.recent_fires_ms = [round(at * 1000) for at in after.recent_fires]
-    alert.flapping_until = clock.at_seconds(after.flapping_until) if after.flapping_until else None
-    alert.resolved_at = clock.at_seconds(after.resolved_at) if after.resolved_at is not None else None
-    alert.decisions = [{"stage": d.stage, "verdict": d.verdict, "reason": d.reason} for d in case.decisions]
+    alert.flapping_since, alert.flapping_until = _moment(after.flapping_since), _moment(after.flapping_until)
+    alert.flaps, alert.resolved_at = after.flaps, _moment(after.resolved_at)
     alert.quiet, alert.version, alert.updated_at = after.quiet, alert.version + 1, now
     if case.begins:
-        alert.acked_at, alert.acked_by, alert.ack_reason, alert.resolved_because = None, "", "", ""
-        alert.severity, alert.labels, alert.threshold = seen.severity, dict(seen.labels), seen.threshold
-        alert.rule_id, alert.source_id, alert.evidence = seen.rule_id, seen.source_id, dict(seen.evidence)
-        alert.generator_url, alert.ends_at = seen.generator_url, seen.ends_at
+        _begins(alert, case, now)
     if case.change is Change.STARTED:
         alert.started_at = now
     if case.worsened:
@@ -168,8 +213,42 @@ def apply(alert: Alert, case: Case, now: datetime) -> None:
         alert.evidence = dict(seen.evidence) or alert.evidence
         # Another policy begins: its messages get keys of their own.
         alert.repeat_no += case.policy is not None
+    if case.gives_back:
+        free(alert)
+    alert.stale_since = now if case.change is Change.BECAME_UNKNOWN else None
     if case.change is Change.RESOLVED:
-        alert.resolved_because = (seen.reason or "recovered")[:200]
+        alert.resolved_cause = (seen.cause or ResolvedCause.RECOVERED).value
+        alert.resolved_because = (seen.reason or CAUSE_WORDS[alert.resolved_cause])[:200]
+    wake(alert)
+    trace(alert, case)
+
+
+def _moment(at: float | None) -> datetime | None:
+    return clock.at_seconds(at) if at is not None else None
+
+
+def _begins(alert: Alert, case: Case, now: datetime) -> None:
+    seen = case.observation
+    if not case.counted:
+        # A new fire is nobody's yet; while it flaps, whoever has it keeps it. A snooze lasts until its end.
+        alert.fired_at, alert.acked_at, alert.acked_by, alert.ack_reason, alert.ack_until = now, None, "", "", None
+    alert.resolved_because, alert.resolved_cause = "", ""
+    alert.severity, alert.labels, alert.threshold = seen.severity, dict(seen.labels), seen.threshold
+    alert.rule_id, alert.source_id, alert.evidence = seen.rule_id, seen.source_id, dict(seen.evidence)
+    alert.generator_url, alert.ends_at = seen.generator_url, seen.ends_at
+
+
+def free(alert: Alert) -> None:
+    """Take an alert from whoever acknowledged or snoozed it; the caller saves."""
+    alert.acked_at, alert.acked_by, alert.ack_reason, alert.ack_until = None, "", "", None
+    alert.snoozed_until, alert.snoozed_by = None, ""
+
+
+def wake(alert: Alert) -> None:
+    """Note when the console has to look at the alert by itself; the caller saves."""
+    is_open = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
+    ends = [alert.snoozed_until, alert.flapping_until, alert.ack_until if is_open and alert.acked_at else None]
+    alert.wake_at = min((at for at in ends if at is not None), default=None)
 
 
 def event(
@@ -202,14 +281,25 @@ def ring_alert(alert: Alert) -> None:
 
 def _begin(alert: Alert, case: Case, now: datetime, ledger: Ledger) -> None:
     if case.begins and (alert.episode > 1 or alert.repeat_no):
-        because = "it fired again before this was sent"
-        owed.cancel_unsent(alert, because=because, now=now, kinds=["resolve"], ledger=ledger)
+        held = Held(Why.FIRES_AGAIN, "it fired again before this was sent")
+        owed.cancel_unsent(alert, held=held, now=now, kinds=["resolve"], ledger=ledger)
     if case.policy is None or case.escalate_from is None:
         return
     started_at = clock.at_seconds(case.escalate_from)
     ledger.arm(escalation_of(alert, case.policy, started_at=started_at, told=case.notify_step is not None))
     if case.notify_step is not None:
-        tell_step(alert, snapshot(case.policy), step=0, now=now, kind=NotificationKind.FIRE, ledger=ledger)
+        rows = tell_step(alert, snapshot(case.policy), step=0, now=now, kind=NotificationKind.FIRE, ledger=ledger)
+        withheld(case, rows)
+
+
+def withheld(case: Case, rows: Sequence[Notification]) -> bool:
+    """Add to the trace why nobody is told of a step that is due; return whether it had to be."""
+    if case.notify_step is None or case.policy is None:
+        return False
+    held = tracing.held_of(rows, wanted=len(case.policy.steps[case.notify_step].channels))
+    if held is not None and case.why is Why.TOLD:
+        case.decisions.append(Decision(tracing.STAGES.get(held.why, "tell"), held.why.value, held.text, held.why))
+    return held is not None
 
 
 def snapshot(policy: PolicyFacts) -> dict[str, Any]:
@@ -253,24 +343,26 @@ def tell_step(
     now: datetime,
     kind: NotificationKind,
     ledger: Ledger = TABLES,
-) -> int:
-    """Owe the messages of one step; return how many channels are told."""
+) -> list[Notification]:
+    """Owe the messages of one step; return them, with those that are not sent."""
     plan = policy["steps"][step]
     channels = ledger.channels(plan["channels"])
-    owed.owe(
+    return owed.owe(
         alert, channels, kind=kind, step=step, now=now,
         policy_version=f"{policy['id']}:{policy['version']}", recipients=plan["recipients"], ledger=ledger,
     )  # fmt: skip
-    return len(channels)
 
 
-def conclude(alert: Alert, *, now: datetime, ledger: Ledger = TABLES) -> None:
-    """Stop the escalation of an ended episode and owe the news to every channel that was, or may have been, told."""
-    because = f"the alert was resolved ({alert.resolved_because}) before this was sent"
+def conclude(alert: Alert, *, now: datetime, ledger: Ledger = TABLES) -> int:
+    """Stop the escalation of an ended episode and owe the news to every channel that was, or may have been, told.
+
+    Return to how many.
+    """
+    held = Held(Why.RESOLVED, f"the alert was resolved ({alert.resolved_because}) before this was sent")
     stop_escalation(alert, because="the alert was resolved", ledger=ledger)
     channels = ledger.told(alert)
-    owed.cancel_unsent(alert, because=because, now=now, ledger=ledger)
-    owed.owe(alert, channels, kind=NotificationKind.RESOLVE, step=0, now=now, ledger=ledger)
+    owed.cancel_unsent(alert, held=held, now=now, ledger=ledger)
+    return len(owed.owe(alert, channels, kind=NotificationKind.RESOLVE, step=0, now=now, ledger=ledger))
 
 
 def stop_escalation(alert: Alert, *, because: str, ledger: Ledger = TABLES) -> None:

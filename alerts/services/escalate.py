@@ -1,6 +1,6 @@
 """Carries out the steps of policies whose time has come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
 
@@ -8,9 +8,12 @@ from django.db import transaction
 
 from aivillage_console.lib import clock, outbox
 from alerts.engine import escalation
+from alerts.engine.reasons import Why
 from alerts.engine.states import AlertState, EscalationState, NotificationKind
 from alerts.measures import ESCALATION_STEPS, WORK
-from alerts.models import Alert, Escalation
+from alerts.models import Alert, Escalation, Notification
+from alerts.pipeline import Decision
+from alerts.services import tracing
 from alerts.services.decide import SYSTEM, event, stop_escalation, tell_step
 from alerts.services.ledger import TABLES, Ledger
 
@@ -46,14 +49,40 @@ def carry_out(row: Escalation, alert: Alert, now: datetime, ledger: Ledger = TAB
     if why_not:
         stop_escalation(alert, because=why_not, ledger=ledger)
         return None
+    if alert.snoozed_until is not None and alert.snoozed_until > now:
+        ledger.advance(row, due_at=alert.snoozed_until)
+        return None
     steps = row.policy_snapshot["steps"]
     kind = NotificationKind.FIRE if row.step == 0 else NotificationKind.REPEAT
-    told = tell_step(alert, row.policy_snapshot, step=row.step, now=now, kind=kind, ledger=ledger)
-    reason = f"step {row.step + 1} of {row.policy_snapshot['name']}: {told} channels"
-    event(alert, kind="escalated", now=now, actor=SYSTEM, reason=reason, ledger=ledger, step=row.step)
+    rows = tell_step(alert, row.policy_snapshot, step=row.step, now=now, kind=kind, ledger=ledger)
+    told = sum(not each.withheld for each in rows)
+    _note(row, alert, rows, told, now, ledger)
     _advance(row, [step["delay_seconds"] for step in steps], ledger)
     ledger.changed(alert)
     return told
+
+
+def _note(
+    row: Escalation, alert: Alert, rows: Sequence[Notification], told: int, now: datetime, ledger: Ledger
+) -> None:
+    """Write into the story which step was carried out, and where nobody was told of it why."""
+    policy = row.policy_snapshot
+    reason = f"step {row.step + 1} of {policy['name']}: {told} channels"
+    held = tracing.held_of(rows, wanted=len(policy["steps"][row.step]["channels"]))
+    decisions = [Decision("escalate", "due", reason)]
+    if held is not None:
+        decisions.append(Decision(tracing.STAGES.get(held.why, "tell"), held.why.value, held.text, held.why))
+    named = {name: policy.get(name) for name in ("id", "name", "version")}
+    why = held.why if held is not None else Why.TOLD
+    alert.last_pass = tracing.passed(
+        now, why, decisions[-1].reason, rule_version=alert.last_pass.get("rule_version") or 0, policy=named
+    )
+    ledger.save(alert)
+    event(
+        alert, kind="escalated", now=now, actor=SYSTEM, reason=reason, ledger=ledger, step=row.step,
+        decisions=tracing.gates(decisions), why=why.value, policy=named,
+        rule_version=alert.last_pass["rule_version"],
+    )  # fmt: skip
 
 
 def _reason_to_stop(alert: Alert, row: Escalation) -> str:

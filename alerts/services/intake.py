@@ -7,6 +7,7 @@ from typing import Any
 
 from aivillage_console.accounts.services import Actor
 from alerts.engine.episodes import Change, Seen
+from alerts.engine.reasons import ResolvedCause
 from alerts.engine.severity import severity_from, with_original
 from alerts.engine.states import AlertState, Severity
 from alerts.models import Alert
@@ -45,7 +46,7 @@ def _observation(each: Incoming, source_id: Any, now: datetime) -> Observation:
         name=name[:200], labels=labels, seen=Seen.CLEAR if over else Seen.FIRING, severity=severity.value,
         annotations=each.annotations, source_id=source_id, generator_url=each.generator_url,
         ends_at=each.ends_at or silent_at,
-        reason="its sender says it is over" if over else "",
+        reason="its sender says it is over" if over else "", cause=ResolvedCause.UPSTREAM if over else None,
     )  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def resolve_timed_out(*, now: datetime, limit: int = 100) -> int:
         observe(
             Observation(
                 name=alert.name, labels=alert.labels, seen=Seen.CLEAR, severity=alert.severity,
-                reason="its sender stopped sending it",
+                reason="its sender stopped sending it", cause=ResolvedCause.EXPIRED,
             ),
             now=now,
         )

@@ -1,7 +1,7 @@
 """Carries the label sets of a rule through their state machine, one transaction a label set."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -11,16 +11,21 @@ from django.db import DataError, IntegrityError, transaction
 
 from aivillage_console.lib import clock
 from alerts.engine import rules as engine
-from alerts.engine.episodes import Seen
+from alerts.engine.episodes import Change, Seen
+from alerts.engine.reasons import ResolvedCause
+from alerts.engine.severity import worse
 from alerts.engine.states import RuleStateName
 from alerts.models import Rule, RuleState
 from alerts.pipeline import Observation
 from alerts.rules.texts import annotations_of
-from alerts.services.answers import NO_DATA, Answer, Held, Presence
-from alerts.services.decide import BATCH, observe
+from alerts.services.decide import BATCH, SYSTEM, event, observe
+from alerts.services.held import NO_DATA, Answer, Held, Presence
 from alerts.services.ledger import TABLES, Ledger
 
 log = structlog.get_logger(__name__)
+# What a rule may say of label sets without data, so that they stay as they are.
+STAYS = ("keep", "alert")
+TAKEN_FOR_OK = "its data stopped coming, which its rule takes for an end"
 # What a bad rule or a bad sample can raise; a lost database is not among them and ends the round.
 RULE_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RuntimeError, ImportError)
 
@@ -63,8 +68,10 @@ def observed(
     annotations = annotations_of(rule, labels, state.last_value, severity, at)
     return Observation(
         name=rule.alertname, labels=state.labels, seen=seen, severity=severity, value=state.last_value,
-        annotations={**annotations, **(held.annotations if held else {})}, threshold=threshold,
-        evidence=evidence or {}, rule_id=rule.pk, cooldown_seconds=rule.cooldown_seconds, reason=reason,
+        annotations={**annotations, **(held.annotations if held else {})},
+        threshold=held.threshold if held and held.threshold is not None else threshold,
+        evidence=evidence or {}, rule_id=rule.pk, rule_version=rule.version,
+        cooldown_seconds=rule.cooldown_seconds, reason=reason,
     )  # fmt: skip
 
 
@@ -128,33 +135,75 @@ def _keep(state: RuleState, after: engine.Standing, at: datetime, ledger: Ledger
 
 
 def _holds(tick: Tick, state: RuleState, held: Held) -> None:
-    before = _standing(state)
+    before, was = _standing(state), state.severity
     after = engine.seen_true(before, tick.at.timestamp(), _timers(tick.rule))
-    state.last_value = held.value
+    state.last_value, state.rule_version, state.severity = held.value, tick.rule.version, held.severity
     _keep(state, after, tick.at, tick.ledger)
     seen = Seen.FIRING if after.fires else Seen.PENDING
     begins = after.fires and not before.fires
-    shown = begins or tick.answer.shows_at_once
-    observe(tick.observed(state, seen, held, show=shown), now=tick.at, ledger=tick.ledger)
+    shown = begins or tick.answer.shows_at_once or worse(held.severity, was)
+    change = observe(tick.observed(state, seen, held, show=shown, reason=held.reason), now=tick.at, ledger=tick.ledger)
+    if tick.answer.graded and change is Change.NONE and before.fires and was not in ("", held.severity):
+        _graded(tick, state, was)
+
+
+def _graded(tick: Tick, state: RuleState, was: str) -> None:
+    """Say in the story of an alert that it is at another level, though that is no news to those who were told."""
+    alert = tick.ledger.alert(state.fingerprint)
+    if alert is None:
+        return
+    rose = worse(state.severity, was)
+    said = f"from {was} to {state.severity}, the value is {state.last_value:g}"
+    reason = said if rose else f"{said}; the alert stays {alert.severity}, the worst it was"
+    event(alert, kind="rose" if rose else "eased", now=tick.at, actor=SYSTEM, reason=reason, ledger=tick.ledger)
+    tick.ledger.changed(alert)
 
 
 def _ended(tick: Tick, gone: list[RuleState], silent_since: datetime) -> int:
-    presence = tick.answer.presence() if any(state.fired_at for state in gone) else None
+    asked = tick.answer.no_data in STAYS or any(state.fired_at for state in gone)
+    presence = tick.answer.presence() if asked else None
     _in_batches(tick.ledger, [partial(_end, tick, state, presence) for state in gone])
     still = [state for state in gone if state.pk and state.state == RuleStateName.UNKNOWN]
     return sum(state.last_true_at is not None and state.last_true_at <= silent_since for state in still)
 
 
 def _end(tick: Tick, state: RuleState, presence: Presence | None) -> None:
+    if state.rule_version not in (0, tick.rule.version):
+        because = f"the rule was edited: version {tick.rule.version} does not hold for it"
+        over(tick.rule, state, tick.at, because, ResolvedCause.RULE_EDITED, ledger=tick.ledger)
+        return
     before = _standing(state)
-    if before.fires and presence is not None and not presence.tells(state.fingerprint):
+    without_data = presence is not None and not presence.tells(state.fingerprint)
+    if without_data and tick.answer.no_data in STAYS:
+        _stays(tick, state)
+        return
+    if without_data and before.fires and tick.answer.no_data != "ok":
         lose(tick.rule, state, tick.at, NO_DATA, threshold=tick.answer.threshold, ledger=tick.ledger)
         return
     after = engine.seen_false(before, tick.at.timestamp(), _timers(tick.rule))
     _keep(state, after, tick.at, tick.ledger)
     if after.state is RuleStateName.INACTIVE:
-        reason = presence.cause if before.fires and presence is not None else ""
-        observe(tick.observed(state, Seen.CLEAR, reason=reason), now=tick.at, ledger=tick.ledger)
+        reason = presence.cause_of(state.labels) if before.fires and presence is not None else ""
+        seen = tick.observed(state, Seen.CLEAR, reason=TAKEN_FOR_OK if without_data and before.fires else reason)
+        seen = replace(seen, cause=ResolvedCause.VANISHED) if without_data else seen
+        observe(seen, now=tick.at, ledger=tick.ledger)
+
+
+def _stays(tick: Tick, state: RuleState) -> None:
+    """Leave a label set without data as it stands, until it is given up."""
+    before = _standing(state)
+    if _silent_seconds(before, tick.at) >= settings.CONFIG.unknown_expires_seconds:
+        lose(tick.rule, state, tick.at, NO_DATA, threshold=tick.answer.threshold, ledger=tick.ledger)
+        return
+    if before.state is RuleStateName.UNKNOWN:
+        # The rule could not be evaluated in between; now it can, and says that it stays.
+        _keep(state, engine.known_again(before), tick.at, tick.ledger)
+        if before.fires:
+            observe(tick.observed(state, Seen.FIRING, reason=NO_DATA), now=tick.at, ledger=tick.ledger)
+
+
+def _silent_seconds(before: engine.Standing, at: datetime) -> float:
+    return at.timestamp() - (before.last_true_at or at.timestamp())
 
 
 def lose(
@@ -168,11 +217,10 @@ def lose(
 ) -> None:
     """Call a label set unknown, and give it up once it has been so for too long."""
     before = _standing(state)
-    silent_seconds = at.timestamp() - (before.last_true_at or at.timestamp())
-    if silent_seconds >= settings.CONFIG.unknown_expires_seconds:
+    if _silent_seconds(before, at) >= settings.CONFIG.unknown_expires_seconds:
         _keep(state, engine.Standing(), at, ledger)
         expired = observed(rule, state, Seen.CLEAR, at=at, reason="expired", threshold=threshold)
-        observe(expired, now=at, ledger=ledger)
+        observe(replace(expired, cause=ResolvedCause.EXPIRED), now=at, ledger=ledger)
         return
     _keep(state, engine.not_seen(before), at, ledger)
     if before.fires:
@@ -184,5 +232,15 @@ def retire(rule: Rule, at: datetime) -> None:
     """End what a rule has open once it is switched off."""
     for state in rule.states.all():
         with transaction.atomic():
-            observe(observed(rule, state, Seen.CLEAR, at=at, reason="its rule was switched off"), now=at)
-            state.delete()
+            over(rule, state, at, "its rule was switched off", ResolvedCause.RULE_OFF)
+
+
+def over(
+    rule: Rule, state: RuleState, at: datetime, because: str, cause: ResolvedCause, *, ledger: Ledger = TABLES
+) -> None:
+    """End a label set by what was done to its rule, whatever the rule calls its alerts now."""
+    alert = ledger.alert(state.fingerprint)
+    ended = observed(rule, state, Seen.CLEAR, at=at, reason=because)
+    name = alert.name if alert is not None else ended.name
+    ledger.drop_state(state)
+    observe(replace(ended, name=name, cause=cause), now=at, ledger=ledger)

@@ -4,21 +4,28 @@ Every function that decides takes a ledger and asks and tells it alone, so that 
 ledger decides nothing: it finds, keeps and counts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 
 from aivillage_console.lib import doorbell, live, outbox
+from alerts.engine.reasons import Held
 from alerts.engine.states import EscalationState, NotificationState
 from alerts.models import Alert, AlertEvent, Channel, Escalation, Notification, Quieted, Rule, RuleState
+from alerts.pipeline import Case
+from alerts.services import correlate
+from alerts.services.correlate import Correlating
 from alerts.services.quieting import Quiet
 from alerts.services.routes import Routes
 
 TOLD_KINDS = ("fire", "repeat")
+OPEN_DIGEST = """
+SELECT 1 FROM alerts_notification WHERE key = %s AND state = 'due' AND lease_token IS NULL AND attempts = 0 FOR SHARE
+"""
 # What arming anew writes over.
 ARMED = [
     "repeat_no", "policy_snapshot", "started_at", "step", "due_at", "state", "stopped_because", "lease_token",
@@ -107,8 +114,22 @@ class Ledger(Protocol):
     def owe(self, rows: list[Notification]) -> None:
         """Keep messages; what is kept under the same key is left alone."""
 
-    def cancel_unsent(self, alert: Alert, *, because: str, now: datetime, kinds: Iterable[str]) -> int:
+    def digest(self, candidates: Iterator[Notification]) -> str:
+        """Keep the first digest that can still tell of more, and return its key."""
+
+    def cancel_unsent(self, alert: Alert, *, held: Held, now: datetime, kinds: Iterable[str]) -> int:
         """Cancel what is owed and not in flight; return how many."""
+
+    # Incidents.
+
+    def correlating(self, routes: Routes) -> Correlating | None:
+        """Return what asks for the incidents of a transaction; None where alerts are not put into any."""
+
+    def joined(self, decided: Sequence[tuple[Alert, Case]], now: datetime) -> None:
+        """Keep which incidents alerts are in by what was decided of them."""
+
+    def incident_told(self, alert: Alert) -> dict[str, Any] | None:
+        """Return what messages say of the incident an alert is in, None where it is in none."""
 
     # Quiet.
 
@@ -232,12 +253,40 @@ class Tables:
         if rows:
             doorbell.ring("dispatch")
 
-    def cancel_unsent(self, alert: Alert, *, because: str, now: datetime, kinds: Iterable[str]) -> int:
+    def digest(self, candidates: Iterator[Notification]) -> str:
+        """Store a digest, shared with others that fold; one that is being sent has been written already.
+
+        The lock keeps it from being sent before this transaction ends: whoever sends it sees what is folded here.
+        """
+        for row in candidates:
+            Notification.objects.bulk_create([row], ignore_conflicts=True)
+            with connection.cursor() as cursor:
+                cursor.execute(OPEN_DIGEST, [row.key])
+                if cursor.fetchone():
+                    break
+        return row.key
+
+    def cancel_unsent(self, alert: Alert, *, held: Held, now: datetime, kinds: Iterable[str]) -> int:
         """Cancel stored messages."""
         waiting = Notification.objects.filter(
             alert=alert, state=NotificationState.DUE.value, lease_token__isnull=True, kind__in=list(kinds)
         )
-        return waiting.update(state=NotificationState.CANCELLED.value, cancelled_because=because[:300], finished_at=now)
+        return waiting.update(
+            state=NotificationState.CANCELLED.value, withheld=held.why.value, cancelled_because=held.text[:300],
+            finished_at=now,
+        )  # fmt: skip
+
+    def correlating(self, routes: Routes) -> Correlating | None:
+        """Return what asks the tables."""
+        return Correlating(routes.correlation, routes.any_incident)
+
+    def joined(self, decided: Sequence[tuple[Alert, Case]], now: datetime) -> None:
+        """Store who is in which incident."""
+        correlate.store(decided, now)
+
+    def incident_told(self, alert: Alert) -> dict[str, Any] | None:
+        """Read the incident of an alert."""
+        return correlate.incident_told(alert)
 
     def quiet(self, now: datetime) -> Quiet:
         """Return what the tables say."""

@@ -2,13 +2,15 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 
 from aivillage_console.lib import outbox
 from alerts import selectors
 from alerts.channels import CHANNELS, Known, Letter, Sent
+from alerts.engine.reasons import Why
 from alerts.engine.states import AlertState, EscalationState, NotificationState, Severity
 from alerts.models import Alert, Channel, Escalation, Link, Notification
 from alerts.services.owing import reason_to_cancel
@@ -17,13 +19,19 @@ WEEK = timedelta(days=7)
 TOLD = ("fire", "repeat")
 LINKS = 10
 RECIPIENTS = 200
+DIGEST_NAMES = 50
+# What a transaction that lasts folds is older than the digest it goes into.
+DIGEST_REACH = timedelta(minutes=10)
 
 
 def letter_of(row: Notification, now: datetime) -> Letter | None:
     """Return the message to send, or cancel it where it is no longer owed and return None."""
-    because = reason_to_cancel(row, now)
-    if because:
-        outbox.finish(row, state=NotificationState.CANCELLED.value, cancelled_because=because, finished_at=now)
+    held = reason_to_cancel(row, now)
+    if held is not None:
+        outbox.finish(
+            row, state=NotificationState.CANCELLED.value, withheld=held.why.value, cancelled_because=held.text[:300],
+            finished_at=now,
+        )  # fmt: skip
         return None
     channel = row.channel
     if channel is None:
@@ -41,14 +49,29 @@ def letter_of(row: Notification, now: datetime) -> Letter | None:
 
 def _summary(row: Notification) -> dict[str, Any]:
     folded = Notification.objects.filter(
-        channel=row.channel, state="cancelled", created_at__gte=row.payload["since"], created_at__lte=row.due_at,
-        cancelled_because__startswith="folded",
-    ).order_by("id")  # fmt: skip
-    names = list(folded.values_list("alert_id", "payload__alert_name", "payload__severity")[:50])
+        channel=row.channel, state="cancelled", withheld=Why.DIGEST.value, payload__digest=row.key,
+        created_at__gte=row.created_at - DIGEST_REACH,
+    )  # fmt: skip
+    names = folded.values("payload__alert_name", "payload__severity").annotate(
+        messages=Count("pk"), alerts=Count("alert_id", distinct=True), first=Min("alert_id")
+    )
+    base = settings.CONFIG.public_url.rstrip("/")
+    listed = [
+        {
+            "alert_id": each["first"], "alert_name": each["payload__alert_name"],
+            "severity": each["payload__severity"], "count": each["alerts"],
+            "url": f"{base}/alerts/{each['first']}/" if each["alerts"] == 1
+            else f"{base}/alerts/?{urlencode({'state': 'all', 'q': each['payload__alert_name']})}",
+        }
+        for each in names.order_by("-alerts", "payload__alert_name")[:DIGEST_NAMES]
+    ]  # fmt: skip
+    count, told = folded.count(), sum(each["count"] for each in listed)
+    alerts = folded.aggregate(n=Count("alert_id", distinct=True))["n"]
+    rest = f" {alerts - told} more are on the page of alerts." if alerts > told else ""
     return {
         **row.payload, "status": "firing", "alert_name": "AlertStorm", "severity": Severity.CRITICAL.value,
-        "description": f"{folded.count()} alerts were folded into this message.",
-        "alerts": [{"alert_id": each[0], "alert_name": each[1], "severity": each[2]} for each in names],
+        "description": f"{alerts} alerts ({count} messages) were folded into this message.{rest}",
+        "count": alerts, "alerts": listed, "url": f"{base}/alerts/",
     }  # fmt: skip
 
 

@@ -87,9 +87,12 @@ def not_delivered(
 
 
 def _settle(row: Notification, fresh: Notification, error: ChannelError, now: datetime, jitter: float) -> None:
-    because = reason_to_cancel(fresh, now)
-    if because:
-        outbox.finish(row, state=NotificationState.CANCELLED.value, cancelled_because=because, finished_at=now)
+    held = reason_to_cancel(fresh, now)
+    if held is not None:
+        outbox.finish(
+            row, state=NotificationState.CANCELLED.value, withheld=held.why.value, cancelled_because=held.text[:300],
+            finished_at=now,
+        )  # fmt: skip
         return
     plan = retry.plan_retry(
         now=now.timestamp(), attempts=row.attempts, deadline_at=row.deadline_at.timestamp(), jitter=jitter,

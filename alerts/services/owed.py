@@ -1,7 +1,7 @@
 """Makes notifications: what is owed to whom, once, in the transaction of the decision."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,11 +10,17 @@ from django.conf import settings
 
 from aivillage_console.lib import clock
 from alerts.channels import CHANNELS
-from alerts.engine import retry, storm
-from alerts.engine.states import NotificationKind, NotificationState
+from alerts.engine import escalation, retry, storm
+from alerts.engine.reasons import Held, Why
+from alerts.engine.states import NotificationKind, NotificationState, QuietKind
 from alerts.models import Alert, Channel, Notification
 from alerts.services.ledger import TABLES, TOLD_KINDS, Ledger
 from alerts.services.quieting import Quiet, quieted
+
+WHYS = {
+    QuietKind.SILENCE: Why.SILENCED, QuietKind.INHIBITION: Why.INHIBITED, QuietKind.MUTE_TIME: Why.MUTE_TIME,
+    QuietKind.INCIDENT: Why.GROUP,
+}  # fmt: skip
 
 
 def key_of(*parts: object) -> str:
@@ -45,10 +51,21 @@ def payload_of(alert: Alert, *, kind: str, step: int, now: datetime, recipients:
         "recipients": list(recipients),
         "started_at": alert.started_at.isoformat(),
         "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
+        "resolved_cause": alert.resolved_cause if over else "",
         "resolved_because": alert.resolved_because if over else "",
         "acknowledged_by": alert.acked_by,
+        "flapping": _flapping(alert),
+        "incident": alert.told_incident or None,
         "url": f"{settings.CONFIG.public_url.rstrip('/')}/alerts/{alert.pk}/",
     }
+
+
+def _flapping(alert: Alert) -> dict[str, Any] | None:
+    if alert.flapping_since is None:
+        return None
+    return {
+        "since": alert.flapping_since.isoformat(), "changes": alert.flaps, "fires": len(alert.recent_fires_ms),
+    }  # fmt: skip
 
 
 def owe(
@@ -88,6 +105,8 @@ def messages(
     told = told or Told(now)
     urgent = alert.severity == "critical"
     tail = (fallback_of.pk,) if fallback_of else ()
+    if alert.told_incident is None:
+        alert.told_incident = told.ledger.incident_told(alert) or {}
     return [
         told.judged(
             Notification(
@@ -112,7 +131,7 @@ class Told:
     now: datetime
     ledger: Ledger = TABLES
     counted: dict[Any, int] = field(default_factory=dict)
-    summed_up: set[Any] = field(default_factory=set)
+    digests: dict[Any, str] = field(default_factory=dict)
     quiet: Quiet = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,61 +140,75 @@ class Told:
 
     def judged(self, row: Notification, channel: Channel, *, policy_id: str = "") -> Notification:
         """Return the message, kept back where its alert is quiet, folded where the channel has been told enough."""
-        if row.kind not in (NotificationKind.FIRE, NotificationKind.REPEAT):
+        if row.kind not in TOLD_KINDS or row.alert is None:
             return row
-        hush = self.quiet.reason(row.alert, lambda: policy_id) if row.alert is not None else None
-        if hush is not None and row.alert is not None:
-            row.state, row.cancelled_because, row.finished_at = (
-                NotificationState.CANCELLED.value, hush.reason, self.now
-            )  # fmt: skip
-            self.ledger.keep_quieted(quieted(row.alert, hush, policy_id=policy_id, now=self.now))
-            return row
-        if not settings.CONFIG.storm_control_enabled:
-            return row
-        if channel.pk not in self.counted:
-            since = self.now - timedelta(seconds=storm.WINDOW_SECONDS)
-            self.counted[channel.pk] = self.ledger.told_of_late(channel, since, storm.PER_MINUTE)
-        verdict = storm.judge(told_in_window=self.counted[channel.pk], now=self.now.timestamp())
-        if not verdict.folded:
-            self.counted[channel.pk] += 1
-            return row
-        row.state, row.cancelled_because, row.finished_at = (
-            NotificationState.CANCELLED.value, verdict.reason, self.now
-        )  # fmt: skip
-        if channel.pk not in self.summed_up:
-            self.summed_up.add(channel.pk)
-            self.ledger.owe([_summary(channel, self.now, clock.at_seconds(verdict.summary_at))])
+        held = self._held(row, row.alert, channel, policy_id)
+        if held is not None:
+            row.state, row.withheld, row.finished_at = NotificationState.CANCELLED.value, held.why.value, self.now
+            row.cancelled_because = held.text[:300]
         return row
 
+    def _held(self, row: Notification, alert: Alert, channel: Channel, policy_id: str) -> Held | None:
+        """Return the one reason for which a message is not sent: the first that holds, in the order of the gates."""
+        hush = self.quiet.reason(alert, lambda: policy_id)
+        if hush is not None:
+            self.ledger.keep_quieted(quieted(alert, hush, policy_id=policy_id, now=self.now))
+            return Held(WHYS[hush.kind], hush.reason)
+        known = {**alert.labels, "alertname": alert.name, "severity": alert.severity}
+        if not escalation.matches(channel.filters, known):
+            return Held(Why.CHANNEL_FILTER, f"the filters of {channel.name} leave it out")
+        return self._over_limit(row, channel) if settings.CONFIG.storm_control_enabled else None
 
-def _summary(channel: Channel, now: datetime, due_at: datetime) -> Notification:
-    return Notification(
-        key=key_of("summary", channel.pk, int(due_at.timestamp())), channel=channel, channel_name=channel.name,
-        kind=NotificationKind.SUMMARY.value, urgent=True, created_at=now, due_at=due_at,
-        payload={"kind": "summary", "since": (due_at - timedelta(seconds=storm.WINDOW_SECONDS)).isoformat()},
-        deadline_at=due_at + timedelta(seconds=retry.CRITICAL_DEADLINE_SECONDS),
-    )  # fmt: skip
+    def _over_limit(self, row: Notification, channel: Channel) -> Held | None:
+        per_minute = settings.CONFIG.max_alerts_per_minute
+        if channel.pk not in self.counted:
+            since = self.now - timedelta(seconds=storm.WINDOW_SECONDS)
+            self.counted[channel.pk] = self.ledger.told_of_late(channel, since, per_minute)
+        verdict = storm.judge(told_in_window=self.counted[channel.pk], now=self.now.timestamp(), per_minute=per_minute)
+        if not verdict.folded:
+            self.counted[channel.pk] += 1
+            return None
+        if channel.pk not in self.digests:
+            self.digests[channel.pk] = self.ledger.digest(_digest(channel, self.now, verdict.summary_at))
+        row.payload["digest"] = self.digests[channel.pk]
+        return Held(Why.DIGEST, verdict.reason)
 
 
-def tell_update(alert: Alert, *, now: datetime, but_not: str = "") -> None:
-    """Owe who has the alert now to the channels that keep a message of it up to date and were told of it.
+def _digest(channel: Channel, now: datetime, at: float) -> Iterator[Notification]:
+    """Yield the digests that may tell of what is folded now: that of this minute, else one of those that follow."""
+    while True:
+        due_at = clock.at_seconds(at)
+        yield Notification(
+            key=key_of("summary", channel.pk, int(at)), channel=channel, channel_name=channel.name,
+            kind=NotificationKind.SUMMARY.value, urgent=True, created_at=now, due_at=due_at,
+            payload={"kind": "summary", "since": (due_at - timedelta(seconds=storm.WINDOW_SECONDS)).isoformat()},
+            deadline_at=due_at + timedelta(seconds=retry.CRITICAL_DEADLINE_SECONDS),
+        )  # fmt: skip
+        at += storm.WINDOW_SECONDS
 
-    `but_not` is the type of the receiver where it happened, which knows it already.
+
+def tell_update(
+    alert: Alert, *, now: datetime, but_not: str = "", said: str = "", in_place: bool = False, ledger: Ledger = TABLES
+) -> None:
+    """Owe what is new about a running alert to the channels that keep a message of it up to date and were told of it.
+
+    `but_not` is the type of the receiver where it happened, which knows it already. `in_place` means the receivers
+    that write over their message, and that nobody shall be called by it.
     """
-    types = [name for name, kind in CHANNELS.items() if getattr(kind, "TELLS_UPDATES", False) and name != but_not]
-    told = Notification.objects.filter(
-        alert=alert, episode=alert.episode, kind__in=["fire", "repeat"], attempts__gt=0, channel__type__in=types
-    )
-    channels = Channel.objects.filter(pk__in=told.values("channel_id"), enabled=True)
-    TABLES.owe(
-        messages(
-            alert, channels, kind=NotificationKind.UPDATE, step=0, now=now, policy_version=f"version {alert.version}"
-        )
-    )
+    word = "UPDATES_IN_PLACE" if in_place else "TELLS_UPDATES"
+    types = {name for name, kind in CHANNELS.items() if getattr(kind, word, False) and name != but_not}
+    channels = [channel for channel in ledger.told(alert) if channel.type in types]
+    rows = messages(
+        alert, channels, kind=NotificationKind.UPDATE, step=0, now=now, policy_version=f"version {alert.version}",
+        told=Told(now, ledger),
+    )  # fmt: skip
+    for row in rows:
+        row.payload |= {"said": said, "in_place": in_place}
+    ledger.owe(rows)
 
 
 def cancel_unsent(
-    alert: Alert, *, because: str, now: datetime, kinds: Iterable[str] = TOLD_KINDS, ledger: Ledger = TABLES
+    alert: Alert, *, held: Held, now: datetime, kinds: Iterable[str] = TOLD_KINDS, ledger: Ledger = TABLES
 ) -> int:
     """Cancel what is owed and not in flight; what is in flight is looked at again when its try ends."""
-    return ledger.cancel_unsent(alert, because=because, now=now, kinds=kinds)
+    return ledger.cancel_unsent(alert, held=held, now=now, kinds=kinds)

@@ -3,15 +3,13 @@
 from datetime import datetime
 
 from alerts.engine.reasons import Held, Why
-from alerts.engine.states import AlertState, AttemptOutcome, QuietKind
+from alerts.engine.states import AlertState, AttemptOutcome
 from alerts.models import Alert, Escalation, Notification, Silence
 from alerts.services.ledger import TABLES
+from alerts.services.owed import WHYS
 from alerts.services.quieting import Quiet, quieted
 
 FIRES = ("fire", "repeat")
-WHYS = {
-    QuietKind.SILENCE: Why.SILENCED, QuietKind.INHIBITION: Why.INHIBITED, QuietKind.MUTE_TIME: Why.MUTE_TIME
-}  # fmt: skip
 
 
 def reason_to_cancel(row: Notification, now: datetime) -> Held | None:

@@ -10,6 +10,7 @@ from alerts.engine.breaker import Breaker
 from alerts.engine.bucket import Bucket, Rate
 from alerts.engine.episodes import Change, Episode, Seen, Windows, observe
 from alerts.engine.fingerprint import fingerprint
+from alerts.engine.reasons import Why
 from alerts.engine.retry import Verdict
 from alerts.engine.rules import Standing, Timers
 from alerts.engine.severity import severity_from, with_original
@@ -139,11 +140,11 @@ def test_steps_count_from_the_start() -> None:
     assert escalation.step_due_at([0, 900], 2, 100).index is None
 
 
-def test_cooldown_and_flapping_put_off() -> None:
+def test_cooldown_and_snoozing_put_off() -> None:
     held = escalation.held_until
-    assert held(100, last_told_at=None, cooldown_seconds=60, flapping_until=None) == 100
-    assert held(100, last_told_at=90, cooldown_seconds=60, flapping_until=None) == 150
-    assert held(100, last_told_at=90, cooldown_seconds=60, flapping_until=700) == 700
+    assert held(100, last_told_at=None, cooldown_seconds=60) == escalation.Hold(100)
+    assert held(100, last_told_at=90, cooldown_seconds=60) == escalation.Hold(150, Why.COOLDOWN)
+    assert held(100, last_told_at=90, cooldown_seconds=60, snoozed_until=700) == escalation.Hold(700, Why.SNOOZED)
 
 
 @pytest.mark.parametrize(

@@ -62,10 +62,11 @@ def policy(name: str, *severities: str) -> PolicyFacts:
     [
         ("all", "", "pager", "its triggers match"),
         ("pager", "", None, "nobody is told again"),
-        ("all", "alice", None, "alice has taken it on"),
+        ("all", "alice", "pager", "its triggers match"),
+        ("pager", "alice", "pager", "its triggers match"),
     ],
 )
-def test_another_policy_is_taken_only_where_it_is_another_and_nobody_has_it(
+def test_a_policy_begins_where_it_is_another_or_somebody_had_taken_the_alert(
     followed: str, acked_by: str, chosen: str | None, said: str
 ) -> None:
     observation = Observation(name="Hot", labels={}, seen=Seen.FIRING, severity="critical")
@@ -159,7 +160,7 @@ def test_it_is_not_lowered_while_the_episode_lasts(start: datetime, events: Even
     assert (alert.severity, [event.kind for event in alert.events.all()]) == ("high", ["started"])
 
 
-def test_whoever_has_acknowledged_it_keeps_it(start: datetime, events: Events, letterbox: Letterbox) -> None:
+def test_getting_worse_ends_the_acknowledgement(start: datetime, events: Events, letterbox: Letterbox) -> None:
     policy_with((0, [channel_at(letterbox.url, "pager")]), name="urgent", position=0, triggers=CRITICAL)
     asked_rule(start)
     events.put(attack("medium"))
@@ -169,8 +170,13 @@ def test_whoever_has_acknowledged_it_keeps_it(start: datetime, events: Events, l
     events.put(attack("critical"))
     tick(start, 10)
     alert.refresh_from_db()
-    assert (alert.severity, alert.acked_by, Notification.objects.count()) == ("critical", "alice", 0)
-
+    assert (alert.severity, alert.acked_by, alert.acked_at, alert.ack_until) == ("critical", "", None, None)
+    assert Notification.objects.get(kind="fire").channel_name == "pager"
+    kept = alert.events.get(kind="worsened").data
+    assert (kept["why"], kept["policy"]["name"]) == ("told", "urgent")
+    assert {"stage": "taken", "verdict": "ends", "reason": "it got worse, which ends the acknowledgement by alice"} in (
+        kept["decisions"]
+    )
 
 def test_resolved_by_hand_it_stays_resolved(start: datetime, events: Events) -> None:
     asked_rule(start)

@@ -9,6 +9,7 @@ SECRET_LABEL = "Bot token (xoxb-…), or the address of an incoming webhook"  # 
 CONFIG_HELP = '{"channel": "C0123456789"} with a bot token; {} with an incoming webhook'
 KEEPS_LINKS = True
 TELLS_UPDATES = True
+UPDATES_IN_PLACE = True
 RATE = Rate(per_minute=60, burst=2)
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "SECRET_LABEL",
     "TELLS_UPDATES",
     "TOTAL_SECONDS",
+    "UPDATES_IN_PLACE",
     "address",
     "problems",
     "send",

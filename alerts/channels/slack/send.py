@@ -160,7 +160,8 @@ class _Bot:
         shown = message_of(self._story, self._letter)
         try:
             self._call("chat.update", {"channel": channel, "ts": ts, **shown, "metadata": metadata})
-            if self._letter.attempt == 1 or not self._said(channel, ts):
+            quietly = bool(self._letter.payload.get("in_place"))
+            if not quietly and (self._letter.attempt == 1 or not self._said(channel, ts)):
                 self._reply(channel, ts)
         except ChannelError as error:
             error.made = Known(sent.external_id, sent.url)
