@@ -101,6 +101,15 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """All that is known of incidents when an alert may begin."""
+
+    fit: Fit | None = None
+    taking: Incident | None = None  # The one that has the key of the fit.
+    own: Own = Own()
+
+
+@dataclass(frozen=True, slots=True)
 class Joining:
     """What becomes of the alert, and how the incident is afterwards."""
 
@@ -233,6 +242,15 @@ def _teller(after: Incident, severity: str) -> Incident:
     return replace(
         after, told_members=max(after.members, after.told_members), told_severity=_worst(severity, after.told_severity)
     )
+
+
+def furthest(one: Incident, other: Incident) -> Incident:
+    """Return what an incident is after two decisions of one transaction, in whichever order they were made."""
+    return replace(
+        one, active_at=max(one.active_at, other.active_at), members=max(one.members, other.members),
+        severity=_worst(one.severity, other.severity), told_members=max(one.told_members, other.told_members),
+        told_severity=_worst(one.told_severity, other.told_severity) if other.told_severity else one.told_severity,
+    )  # fmt: skip
 
 
 def _worst(severity: str, than: str) -> str:

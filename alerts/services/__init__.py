@@ -20,6 +20,20 @@ from alerts.services.evaluate import evaluate_due
 from alerts.services.handover import handovers_due, silences_look
 from alerts.services.hurrying import hurry
 from alerts.services.inbound import Delivery, Kept, webhook_keep
+from alerts.services.incident_upkeep import incidents_upkeep
+from alerts.services.incidents import (
+    StaleIncident,
+    incident_acknowledge,
+    incident_add,
+    incident_assign,
+    incident_make,
+    incident_merge,
+    incident_note,
+    incident_remove,
+    incident_rename,
+    incident_resolve,
+    incident_split,
+)
 from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
 from alerts.services.integrations import Issued, integration_of, integration_rotate, integration_save
 from alerts.services.messages import Message, hints_of, inbound_due, message_keep, reading_of
@@ -37,6 +51,7 @@ __all__ = [
     "Kept",
     "Message",
     "NoSilence",
+    "StaleIncident",
     "StaleVersion",
     "Wanted",
     "alert_acknowledge",
@@ -59,6 +74,17 @@ __all__ = [
     "hints_of",
     "hurry",
     "inbound_due",
+    "incident_acknowledge",
+    "incident_add",
+    "incident_assign",
+    "incident_make",
+    "incident_merge",
+    "incident_note",
+    "incident_remove",
+    "incident_rename",
+    "incident_resolve",
+    "incident_split",
+    "incidents_upkeep",
     "integration_of",
     "integration_rotate",
     "integration_save",

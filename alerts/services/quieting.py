@@ -18,8 +18,10 @@ from alerts.engine.alertmanager.matching import Matcher, Matchers, all_hold, mat
 from alerts.engine.alertmanager.received import as_sent
 from alerts.engine.alertmanager.route_fields import InhibitRule
 from alerts.engine.alertmanager.times import TimeInterval, time_interval
+from alerts.engine.correlation import held_reason
 from alerts.engine.states import AlertState, QuietKind
 from alerts.models import Alert, Quieted
+from alerts.services.listing import listed_in
 
 # JSON made by the database in one statement: every message that is owed asks.
 READ = """
@@ -38,7 +40,7 @@ SELECT (
             SELECT coalesce(json_agg(m.policy_id), '[]') FROM alerts_mutetime_policies m WHERE m.mutetime_id = t.id
         )
     ) ORDER BY name), '[]') FROM alerts_mutetime t WHERE enabled
-)::text
+)::text, EXISTS (SELECT 1 FROM alerts_incidentmember WHERE current AND listed)
 """
 LOOK_AGAIN = timedelta(seconds=5)
 MOST_SOURCES = 1000
@@ -156,11 +158,11 @@ class Quiet:
     now: datetime
 
     @cached_property
-    def _read(self) -> tuple[str, str, str]:
+    def _read(self) -> tuple[str, str, str, bool]:
         with connection.cursor() as cursor:
             cursor.execute(READ, {"now": self.now})
-            silences, inhibitions, times = cursor.fetchone()
-        return silences, inhibitions, times
+            silences, inhibitions, times, lists = cursor.fetchone()
+        return silences, inhibitions, times, lists
 
     @property
     def silences(self) -> tuple[QuietTime, ...]:
@@ -177,12 +179,24 @@ class Quiet:
         """Return the mute times that are on."""
         return _times(self._read[2])
 
+    @property
+    def lists(self) -> bool:
+        """Say whether an incident speaks for any of its alerts."""
+        return self._read[3]
+
     def reason(self, alert: Alert, policy_id: Callable[[], str] = str) -> Hush | None:
         """Return why nobody may be told of an alert now, None where they may: inhibited, not the time, or silenced."""
-        if not (self.silences or self.inhibitions or self.times):
+        if not (self.silences or self.inhibitions or self.times or self.lists):
             return None
         sent = as_sent(alert.name, alert.labels)
-        return self._inhibited(alert, sent) or self._muted(sent, policy_id) or self._silenced(alert, sent)
+        own = self._inhibited(alert, sent) or self._muted(sent, policy_id) or self._silenced(alert, sent)
+        return own or self._listed(alert)
+
+    def _listed(self, alert: Alert) -> Hush | None:
+        incident_id = listed_in(alert) if self.lists else None
+        if incident_id is None:
+            return None
+        return Hush(QuietKind.INCIDENT, str(incident_id), held_reason(incident_id))
 
     def _silenced(self, alert: Alert, sent: Mapping[str, str]) -> Hush | None:
         for silence in self.silences:

@@ -9,6 +9,7 @@ from orjson import dumps, loads
 
 from alerts.models import Alert, AlertEvent, DeliveryAttempt, Notification, NotificationHistory
 from alerts.services.inbound import webhooks_retain
+from alerts.services.incident_upkeep import incidents_retain
 from alerts.services.messages import messages_retain
 
 HISTORY_DAYS = 7
@@ -20,6 +21,7 @@ def retain(*, now: datetime, batch: int = BATCH) -> dict[str, int]:
     """Carry out one batch of each; return how many rows moved and were dropped."""
     webhooks_retain(now=now)
     messages_retain(now=now)
+    incidents_retain(now=now)
     return {"moved": _to_history(now, batch), "dropped": _drop_alerts(now, batch)}
 
 

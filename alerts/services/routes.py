@@ -10,6 +10,8 @@ import orjson
 from django.db import connection
 
 from alerts.engine import escalation
+from alerts.engine.alertmanager import syntax
+from alerts.engine.correlation import Notify, Rule
 from alerts.models import Channel
 from alerts.pipeline import PolicyFacts, Step
 
@@ -33,7 +35,12 @@ SELECT (
         )
     ) ORDER BY p.position, p.name), '[]')
     FROM alerts_policy p WHERE p.enabled
-)::text
+)::text, (
+    SELECT coalesce(json_agg(json_build_object(
+        'id', id, 'name', name, 'group_key', group_key, 'window', time_window_seconds, 'patterns', alert_patterns,
+        'matchers', label_matchers, 'notify', notify
+    ) ORDER BY position, name), '[]') FROM alerts_correlationrule WHERE enabled
+)::text, EXISTS (SELECT 1 FROM alerts_incident)
 """
 
 
@@ -56,16 +63,28 @@ def _policies(text: str) -> tuple[PolicyFacts, ...]:
     )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=4)
+def _correlation(text: str) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(
+            id=row["id"], name=row["name"], group_key=tuple(row["group_key"]), window_seconds=row["window"],
+            patterns=tuple(row["patterns"]), notify=Notify(row["notify"]),
+            matchers=tuple(each for each_text in row["matchers"] for each in syntax.matchers(each_text)),
+        )
+        for row in orjson.loads(text)
+    )  # fmt: skip
+
+
 @dataclass
 class Routes:
     """The channels and policies as they were at the first question; one for each transaction."""
 
     @cached_property
-    def _read(self) -> tuple[str, str]:
+    def _read(self) -> tuple[str, str, str, bool]:
         with connection.cursor() as cursor:
             cursor.execute(READ)
-            channels, policies = cursor.fetchone()
-        return channels, policies
+            channels, policies, correlation, any_incident = cursor.fetchone()
+        return channels, policies, correlation, any_incident
 
     @property
     def channels(self) -> dict[str, Channel]:
@@ -76,6 +95,16 @@ class Routes:
     def policies(self) -> tuple[PolicyFacts, ...]:
         """Return the policies that are on, in their order."""
         return _policies(self._read[1])
+
+    @property
+    def correlation(self) -> tuple[Rule, ...]:
+        """Return the correlation rules that are on, in their order."""
+        return _correlation(self._read[2])
+
+    @property
+    def any_incident(self) -> bool:
+        """Say whether there is any incident at all."""
+        return self._read[3]
 
     def everyone(self, facts: Mapping[str, str]) -> tuple[str, ...]:
         """Return the channels whose filters fit."""

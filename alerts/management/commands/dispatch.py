@@ -14,6 +14,7 @@ MAINTAIN_SECONDS = 10
 RETAIN_SECONDS = 3600
 RECONCILE_SECONDS = 5
 UNQUIET_SECONDS = 1
+INCIDENTS_SECONDS = 3
 HANDOVER_SECONDS = 5
 COVERED_SECONDS = 60
 # Messages to an open channel only: those that wait for a breaker or a token would keep the loop awake.
@@ -54,6 +55,10 @@ def _look_at_silences(now: datetime) -> None:
     services.silences_look(now=now)
 
 
+def _incidents(now: datetime) -> None:
+    services.incidents_upkeep(now=now)
+
+
 def _reconcile(now: datetime) -> None:
     services.reconcile_in_background(now)
 
@@ -73,7 +78,7 @@ class Command(BaseCommand):
         ]
         chores = [
             Chore(RECONCILE_SECONDS, _reconcile), Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out),
-            Chore(RETAIN_SECONDS, _retain), Chore(UNQUIET_SECONDS, _unquiet),
+            Chore(RETAIN_SECONDS, _retain), Chore(UNQUIET_SECONDS, _unquiet), Chore(INCIDENTS_SECONDS, _incidents),
             Chore(HANDOVER_SECONDS, _hand_over), Chore(COVERED_SECONDS, _look_at_silences),
         ]  # fmt: skip
         Sweeper(watches, chores).run()
