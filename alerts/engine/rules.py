@@ -56,6 +56,12 @@ def not_seen(before: Standing) -> Standing:
     return replace(before, state=RuleStateName.UNKNOWN)
 
 
+def known_again(before: Standing) -> Standing:
+    """Return the standing once it can be told again that nothing has changed since it became unknown."""
+    state = RuleStateName.FIRING if before.fires else RuleStateName.PENDING
+    return replace(before, state=RuleStateName.KEEP_FIRING if before.kept_since is not None else state)
+
+
 def grid_at(now: float, interval_seconds: float) -> float:
     """Return the last grid time that is not after now."""
     return now - now % interval_seconds

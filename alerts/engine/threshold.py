@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from alerts.engine.levels import Condition
 from metrics.promql.paths import BadPath, MetricPath, over_samples, parse_path
 
 MINIMUM_SAMPLES = 3
@@ -30,12 +31,26 @@ class BadThreshold(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A condition as PromQL: the whole query, and its two sides for the evidence chart."""
+    """A condition as PromQL: the whole query, and its two sides for the evidence chart.
+
+    With `condition` the left side is what is asked, once, and every value is judged by it; `by_series` says that the
+    thresholds are those of each series, which its own past tells, and that `condition` is what holds without one.
+    """
 
     query: str
     expression: str
     operator: str
     threshold: float
+    condition: Condition | None = None
+    by_series: bool = False
+    no_data: str = "unknown"  # What becomes of a label set whose data stops: unknown, alert, ok, keep.
+    stopped: str = ""  # What tells of label sets that were seen and have stopped, where that is an alert.
+    recovered: str = "recovered"
+
+    @property
+    def asked(self) -> str:
+        """Return what is asked at each tick."""
+        return self.expression if self.condition or self.by_series else self.query
 
 
 def _parsed(path: str, field: str) -> MetricPath:
@@ -69,13 +84,19 @@ def compile_threshold(
     A quotient divides totals: its two metrics seldom carry the same labels.
     """
     operator = operator_from(condition)
+    expression = path_expression(metric_path, denominator_path, window_seconds)
+    return Compiled(f"({expression}) {operator} {_number(threshold)}", expression, operator, float(threshold))
+
+
+def path_expression(metric_path: str, denominator_path: str, window_seconds: int) -> str:
+    """Return the value a path has over a window, divided by the total of another one where that is given."""
     path = _parsed(metric_path, "metric_path")
     expression = f"{over_samples(path, window_seconds)} and ({_enough(path, window_seconds)})"
-    if denominator_path:
-        below = _parsed(denominator_path, "denominator_path")
-        under = f"{over_samples(below, window_seconds)} and ({_enough(below, window_seconds)})"
-        expression = f"sum({expression}) / sum({under})"
-    return Compiled(f"({expression}) {operator} {_number(threshold)}", expression, operator, float(threshold))
+    if not denominator_path:
+        return expression
+    below = _parsed(denominator_path, "denominator_path")
+    under = f"{over_samples(below, window_seconds)} and ({_enough(below, window_seconds)})"
+    return f"sum({expression}) / sum({under})"
 
 
 Comparison = Literal[">", "<", "==", "!=", ">=", "<="]

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 from django.utils.module_loading import import_string
 
 EVIDENCE_POINTS = 60
@@ -21,6 +23,10 @@ class Row:
 
 # Answers a query at a time: what the store says, or what a backtest has read at once for many times.
 Ask = Callable[[str, int], list[Row]]
+# The values of each label set on a grid, NaN where there is none: times, and a row of values for each.
+Columns: TypeAlias = tuple[npt.NDArray[np.int64], dict[frozenset[tuple[str, str]], npt.NDArray[np.float64]]]
+# Answers a query on a grid of milliseconds: start, end (both included) and step.
+Matrix = Callable[[str, int, int, int], Columns]
 
 
 @cache
@@ -57,3 +63,15 @@ def histories(
             "values": [float(value) for value in result.values[i][kept]],
         }
     return found
+
+
+def matrix(expression: str, start_ms: int, end_ms: int, step_ms: int) -> Columns:
+    """Return what an expression was on a grid; raises ValueError (QueryError) where that cannot be answered."""
+    result = _selector("range_query")(expression, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
+    rows = {
+        frozenset((name, text) for name, text in labels.items() if name != "__name__"): np.where(
+            result.present[place], result.values[place], np.nan
+        )
+        for place, labels in enumerate(result.labels or [{}][: len(result.values)])
+    }
+    return np.asarray(result.timestamps_ms, np.int64), rows

@@ -135,7 +135,7 @@ def _asked(rule: Rule, at: datetime, group: RuleGroup) -> tuple[int, str]:
 def standing_of(tick: Tick, group: RuleGroup) -> tuple[int, str]:
     """Apply an answer; return how many alerts miss their data, and what to say of that."""
     missing = apply(tick, silent_since=tick.at - timedelta(seconds=2 * group.interval_seconds))
-    return missing, NO_DATA if missing else ""
+    return missing, NO_DATA if missing else tick.answer.complaint
 
 
 def _switched_off(rule: Rule, at: datetime) -> None:

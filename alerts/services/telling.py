@@ -14,7 +14,10 @@ from alerts.services.labelsets import RULE_ERRORS
 from alerts.services.record import append, at_ms, loaded
 
 log = structlog.get_logger(__name__)
-MEASURED = (RuleKind.PROMQL.value, RuleKind.THRESHOLD.value)
+MEASURED = (
+    RuleKind.PROMQL.value, RuleKind.THRESHOLD.value, RuleKind.DYNAMIC.value, RuleKind.ABSENCE.value,
+    RuleKind.COMPOSITE.value,
+)  # fmt: skip
 MOST_STATES = MOST_SERIES // 2
 
 
@@ -42,7 +45,8 @@ def standing_record(group: RuleGroup, at: datetime) -> None:
 def _samples(state: RuleState) -> Iterator[tuple[Mapping[str, str], float]]:
     """Yield the two samples of one alert; the severity stands there in the words of its rule."""
     labels = {name: text for name, text in state.labels.items() if text and name != ORIGINAL}
-    labels |= {SEVERITY: state.labels.get(ORIGINAL) or labels.get(SEVERITY, ""), "alertname": state.rule.alertname}
+    severity = state.labels.get(ORIGINAL) or labels.get(SEVERITY) or state.severity
+    labels |= {SEVERITY: severity, "alertname": state.rule.alertname}
     stands = "pending" if state.fired_at is None else "firing"
     yield {**labels, "__name__": "ALERTS", "alertstate": stands}, 1.0
     if state.active_at is not None:

@@ -94,3 +94,20 @@ def below_quantile(query: str) -> str:
             tree = vectors[0]
         else:
             return text_of(tree)
+
+
+def only_selector(query: str) -> tuple[str, dict[str, str]] | None:
+    """Return the metric and the exact labels of a query that is one selector at its own time; None for any other.
+
+    The metric is empty where the selector leaves it open.
+    """
+    tree = parse(query, experimental=True).tree
+    if not isinstance(tree, VectorSelector) or tree.offset or tree.anchor or tree.smoothing:
+        return None
+    if len(tree.alternatives) > 1:
+        return None
+    equal: dict[str, str] = {}
+    for matcher in tree.alternatives[0] if tree.alternatives else ():
+        if matcher.op == "=" and matcher.value:
+            equal[matcher.name] = matcher.value
+    return tree.name or equal.pop("__name__", ""), equal
