@@ -8,7 +8,8 @@ from aivillage_console import home, probes
 from aivillage_console.accounts.api import router as accounts_router
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
-from alerts.page_urls import integrations
+from alerts.page_urls import heartbeats, integrations, testruns
+from alerts.urls import ingest
 from alerts.views import notifications
 
 handler400 = home.bad_request
@@ -25,6 +26,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("alerts/", include(("alerts.page_urls", "alerts"))),
     path("notifications/", notifications, name="notifications"),
     path("integrations/", include((integrations, "integrations"))),
+    path("heartbeats/", include((heartbeats, "heartbeats"))),
+    path("test-runs/", include((testruns, "testruns"))),
     path("styleguide/", home.styleguide, name="styleguide"),
     path("security/", include(("security.page_urls", "security"))),
     path("health/", include(("health.page_urls", "health"))),
@@ -46,6 +49,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         role_required(Role.VIEWER)(SpectacularSwaggerSplitView.as_view(url_name="api-schema")),
         name="api-docs",
     ),
+    path("", include(ingest)),
     path("", include("metrics.urls")),
     path("", include("alerts.urls")),
     path("", include("aivillage_console.accounts.urls")),

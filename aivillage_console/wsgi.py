@@ -25,7 +25,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aivillage_console.settings")
 
 INGEST_PATHS = (
     "/api/v1/ingest/", "/api/v1/write", "/v1/metrics", "/api/v1/otlp/", "/metrics/job", "/hooks/",
-    "/v2/", "/integrations/v1/",
+    "/v2/", "/integrations/v1/", "/ping/",
 )  # fmt: skip
 QUERY_PATHS = (
     "/api/v1/query", "/api/v1/label", "/api/v1/series", "/api/v1/metadata", "/api/v1/status/", "/api/v1/targets",

@@ -16,6 +16,7 @@ from aivillage_console.accounts.models import Role
 from aivillage_console.lib import clock
 from alerts.channels import CHANNELS
 from alerts.engine.states import BackfillState, RuleStateName
+from alerts.heartbeats import admin as heartbeats_admin  # noqa: F401 (registers its own)
 from alerts.inbound import admin as inbound_admin  # noqa: F401 (registers its own)
 from alerts.models import (
     Alert,
@@ -42,6 +43,7 @@ from alerts.rules.validation import LONGEST_EXPRESSION, rule_problems
 from alerts.services import backfill_cancel, backfill_order, configuration
 from alerts.services.backfill import backfill_problems
 from alerts.services.quiet_rules import quiet_rule_delete, quiet_rule_problems, quiet_rule_save
+from alerts.testruns import admin as testruns_admin  # noqa: F401 (registers its own)
 from metrics.domain import MAX_NAME_BYTES
 
 LONGEST_SHOWN = 20_000

@@ -162,6 +162,7 @@ class Scope(models.TextChoices):
     INGEST_SECURITY = "ingest:security", "Send security events"
     INGEST_PIPELINES = "ingest:pipelines", "Send pipeline events"
     INGEST_HEALTH = "ingest:health", "Send results of health checks"
+    INGEST_TESTS = "ingest:tests", "Send reports of test runs"
     BLOCKS = "blocks", "Read the block list"
     BACKFILL = "backfill", "Send samples up to seven days old"
     QUERY = "query", "Query telemetry"

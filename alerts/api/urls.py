@@ -11,7 +11,9 @@ from alerts.api.configured import (
     RuleGroupViewSet,
     RuleViewSet,
 )
+from alerts.api.heartbeats import CronJobViewSet
 from alerts.api.integrations import ChangeEventViewSet, IntegrationViewSet
+from alerts.api.testruns import CanaryViewSet, TestRunViewSet
 
 router = SimpleRouter()
 router.register("alerts", AlertViewSet, basename="api-alert")
@@ -23,6 +25,9 @@ router.register("channels", ChannelViewSet, basename="api-channel")
 router.register("hooks", InboundHookViewSet, basename="api-hook")
 router.register("integrations", IntegrationViewSet, basename="api-integration")
 router.register("changes", ChangeEventViewSet, basename="api-change")
+router.register("cron-jobs", CronJobViewSet, basename="api-cron-job")
+router.register("test-runs", TestRunViewSet, basename="api-test-run")
+router.register("canaries", CanaryViewSet, basename="api-canary")
 router.register("policies", PolicyViewSet, basename="api-policy")
 
 urlpatterns = router.urls

@@ -3,19 +3,23 @@
 from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
 from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
+from alerts.models.heartbeats import CronJob, Ping
 from alerts.models.inbound import InboundHook, IssuePoll, WebhookIn
 from alerts.models.incidents import CorrelationRule, Incident, IncidentEvent, IncidentMember
 from alerts.models.integrations import ChangeEvent, InboundKey, InboundMessage, Integration
 from alerts.models.quieting import Inhibition, MuteTime, Quieted, Silence
 from alerts.models.recording import RecordedSeries, RecordingBackfill
 from alerts.models.rules import Rule, RuleGroup, RuleKind, RuleState
+from alerts.models.testruns import Canary, TestRun, TestSuite
 
 __all__ = [
     "Alert",
     "AlertEvent",
+    "Canary",
     "ChangeEvent",
     "Channel",
     "CorrelationRule",
+    "CronJob",
     "DeliveryAttempt",
     "Escalation",
     "Heartbeat",
@@ -32,6 +36,7 @@ __all__ = [
     "MuteTime",
     "Notification",
     "NotificationHistory",
+    "Ping",
     "Policy",
     "PolicyStep",
     "Quieted",
@@ -42,5 +47,7 @@ __all__ = [
     "RuleKind",
     "RuleState",
     "Silence",
+    "TestRun",
+    "TestSuite",
     "WebhookIn",
 ]

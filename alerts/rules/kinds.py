@@ -51,6 +51,8 @@ class AskedKind:
     threshold: Callable[[Mapping[str, Any]], float | None] = lambda _spec: None
     operator: str = "≥"  # On which side of its threshold a value is bad.
     over: str = "no longer true"
+    # Why the condition is over for a label set, where the owner can say more than `over` does.
+    over_because: Callable[..., str] | None = None  # (spec, labels, *, at)
     evidence_template: str = ""  # Draws the evidence of an alert, from `evidence` alone: its rows may be gone.
     # The keys again, as forms and files show them; a key without a field is shown as JSON.
     fields: tuple[SpecField, ...] = ()
@@ -69,7 +71,7 @@ class AskedKind:
 
 
 ASKED_KINDS: Registry[AskedKind] = Registry(
-    "rule kinds", ("security_event", "phase_failed", "run_stalled", "component")
+    "rule kinds", ("security_event", "phase_failed", "run_stalled", "component", "heartbeat", "test_run")
 )
 
 

@@ -106,4 +106,6 @@ class ShippedGroup:
     interval_seconds: int = 60
 
 
-SHIPPED_GROUPS: Registry[ShippedGroup] = Registry("shipped rules", ("security", "forge", "health"))
+SHIPPED_GROUPS: Registry[ShippedGroup] = Registry(
+    "shipped rules", ("security", "forge", "health", "heartbeats", "test-runs")
+)

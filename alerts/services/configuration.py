@@ -14,7 +14,17 @@ from aivillage_console.accounts.services import Actor, audit
 from aivillage_console.lib import live
 from alerts.channels import CHANNELS
 from alerts.engine.issues import allowed_problem
-from alerts.models import Channel, InboundHook, Integration, Policy, PolicyStep, Rule, RuleGroup
+from alerts.models import (
+    Canary,
+    Channel,
+    CronJob,
+    InboundHook,
+    Integration,
+    Policy,
+    PolicyStep,
+    Rule,
+    RuleGroup,
+)
 from alerts.rules.validation import group_problems, rule_problems
 from alerts.services.record import recording_end, recording_rules_of
 
@@ -30,6 +40,11 @@ OWN_FIELDS = {
     Integration: (
         "name", "tool", "makes", "mapping", "severity", "labels", "silent_after_seconds", "enabled",
     ),
+    CronJob: (
+        "name", "description", "period_seconds", "cron", "time_zone", "grace_seconds", "longest_run_seconds",
+        "severity", "labels",
+    ),
+    Canary: ("name", "suite", "path", "expected_status", "reason", "failure_threshold"),
 }  # fmt: skip
 
 

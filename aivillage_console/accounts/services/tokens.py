@@ -19,6 +19,7 @@ SCOPES_OF_KIND: dict[str, frozenset[str]] = {
             Scope.INGEST_SECURITY,
             Scope.INGEST_PIPELINES,
             Scope.INGEST_HEALTH,
+            Scope.INGEST_TESTS,
             Scope.BACKFILL,
             Scope.BLOCKS,
         }

@@ -26,6 +26,8 @@ STATES = {
     "running": ("low", "i-play"), "queued": ("pending", "i-hourglass"), "paused": ("medium", "i-pause"),
     "succeeded": ("ok", "i-check"), "stalled": ("high", "i-zigzag"), "skipped": ("stale", "i-skip"),
     "passed": ("ok", "i-check"), "blocked": ("unknown", "i-lock"),
+    "up": ("ok", "i-check"), "late": ("medium", "i-clock"), "down": ("critical", "i-cross"),
+    "new": ("pending", "i-hourglass"),
 }  # fmt: skip
 BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
 COUNTS = ["", "k", "M", "G", "T"]

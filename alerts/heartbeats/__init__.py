@@ -1,0 +1,1 @@
+"""Heartbeats: the address jobs call, its pages, forms, REST and admin part."""
