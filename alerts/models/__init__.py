@@ -2,6 +2,7 @@
 
 from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
 from alerts.models.channels import Channel, Policy, PolicyStep
+from alerts.models.configuration import AlertSettings, ConfigurationBase
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
 from alerts.models.heartbeats import CronJob, Ping
 from alerts.models.inbound import InboundHook, IssuePoll, WebhookIn
@@ -11,16 +12,20 @@ from alerts.models.quieting import Inhibition, MuteTime, Quieted, Silence
 from alerts.models.recording import RecordedSeries, RecordingBackfill
 from alerts.models.rules import Rule, RuleGroup, RuleKind, RuleState
 from alerts.models.testruns import Canary, TestRun, TestSuite
+from alerts.models.thresholds import DynamicThreshold, ThresholdHistory
 
 __all__ = [
     "Alert",
     "AlertEvent",
+    "AlertSettings",
     "Canary",
     "ChangeEvent",
     "Channel",
+    "ConfigurationBase",
     "CorrelationRule",
     "CronJob",
     "DeliveryAttempt",
+    "DynamicThreshold",
     "Escalation",
     "Heartbeat",
     "InboundHook",
@@ -49,5 +54,6 @@ __all__ = [
     "Silence",
     "TestRun",
     "TestSuite",
+    "ThresholdHistory",
     "WebhookIn",
 ]

@@ -22,6 +22,8 @@ class Entry:
     written: dict[str, str] = field(default_factory=dict)
     # Those of them that have no value now: the names of the variables.
     unset: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # Nothing in the file says it: it is there because something else needs it.
+    implied: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
