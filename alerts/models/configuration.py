@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -60,6 +61,12 @@ class AlertSettings(models.Model):
 
     def __str__(self) -> str:
         return "the settings of alerting"
+
+    @classmethod
+    def current(cls) -> "AlertSettings":
+        """Return the settings; where nobody set any, the defaults, and the limit the environment says."""
+        found = cls._default_manager.filter(pk=THE_ONE).first()
+        return found or cls(max_alerts_per_minute=settings.CONFIG.max_alerts_per_minute)
 
     @property
     def dedup_seconds(self) -> int:

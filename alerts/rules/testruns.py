@@ -10,7 +10,7 @@ from django.db.models import Prefetch, Q
 
 from alerts.engine.testruns.canaries import Canary as CanaryFacts
 from alerts.engine.testruns.findings import BASELINE_RUNS, JUDGES, Category, Finding, Limits, Run
-from alerts.models import Canary, TestRun, TestSuite
+from alerts.models import AlertSettings, Canary, TestRun, TestSuite
 from alerts.rules.fields import DAY_SECONDS, SpecField
 from alerts.rules.kinds import AskedKind, Case
 
@@ -76,7 +76,11 @@ def limits_of(spec: Mapping[str, Any]) -> Limits:
     def told(name: str, default: float) -> float:
         return float(next((spec[key] for key in SPELLINGS[name] if spec.get(key) is not None), default))
 
-    usual = Limits()
+    row = AlertSettings.current()
+    usual = Limits(
+        row.success_rate_threshold, row.performance_degradation_threshold, row.flaky_test_threshold,
+        row.consecutive_failures_threshold,
+    )  # fmt: skip
     return Limits(
         told("success_rate_threshold", usual.success_rate),
         told("performance_degradation_threshold", usual.performance),

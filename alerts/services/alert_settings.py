@@ -1,7 +1,8 @@
-"""The settings of alerting: read, and changed by people with audit."""
+"""The settings of alerting as people change them: checked, versioned and audited."""
 
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 
 from aivillage_console.accounts.services import Actor, audit
@@ -13,17 +14,13 @@ from alerts.services.configuration import Outdated, checked
 FIELDS = tuple(field.name for field in AlertSettings._meta.fields if field.name not in ("id", "version", "updated_at"))
 
 
-def alert_settings() -> AlertSettings:
-    """Return the settings; where nobody set any, the defaults."""
-    return AlertSettings.objects.filter(pk=THE_ONE).first() or AlertSettings()
-
-
 @transaction.atomic
 def alert_settings_save(
     row: AlertSettings, *, actor: Actor, now: datetime, version: int | None = None
 ) -> AlertSettings:
     """Store the settings; groups that were evaluated as often as they said follow them."""
-    AlertSettings.objects.get_or_create(pk=THE_ONE)
+    usual = {"max_alerts_per_minute": settings.CONFIG.max_alerts_per_minute}
+    AlertSettings.objects.get_or_create(pk=THE_ONE, defaults=usual)
     stored = AlertSettings.objects.select_for_update().get(pk=THE_ONE)
     if version is not None and stored.version != version:
         raise Outdated(stored)

@@ -27,12 +27,13 @@ log = structlog.get_logger(__name__)
 
 
 def observe_many(observations: Iterable[Observation], *, now: datetime, actor: Actor = decide.SYSTEM) -> int:
-    """Apply up to a hundred at a time in one transaction; return how many could not be.
+    """Apply as many in one transaction as the settings say; return how many could not be.
 
     In the order of the fingerprints, so that two batches with the same alerts queue and do not deadlock.
     """
     ordered = sorted(((fingerprint(seen.name, seen.labels), seen) for seen in observations), key=itemgetter(0))
-    batches = (ordered[start : start + decide.BATCH] for start in range(0, len(ordered), decide.BATCH))
+    size = Routes().batch_size if len(ordered) > 1 else 1
+    batches = (ordered[start : start + size] for start in range(0, len(ordered), size))
     return sum(_batch(batch, now, actor) for batch in batches)
 
 

@@ -21,8 +21,6 @@ from alerts.services.correlate import Correlating
 from alerts.services.ledger import TABLES, Ledger
 from alerts.services.routes import Routes
 
-WINDOWS = Windows()
-BATCH = 100
 SYSTEM = Actor(kind="system", label="console")
 
 
@@ -31,7 +29,7 @@ def observe(
     *,
     now: datetime,
     actor: Actor = SYSTEM,
-    windows: Windows = WINDOWS,
+    windows: Windows | None = None,
     routes: Routes | None = None,
     ledger: Ledger = TABLES,
 ) -> Change:
@@ -52,7 +50,7 @@ def case_of(
     *,
     now: datetime,
     routes: Routes,
-    windows: Windows = WINDOWS,
+    windows: Windows | None = None,
     ledger: Ledger = TABLES,
     incidents: Correlating | None = None,
 ) -> Case:
@@ -60,7 +58,8 @@ def case_of(
     running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
     worsens = running and observation.seen is Seen.FIRING and worse(observation.severity, alert.severity)
     case = Case(
-        observation=observation, known=_episode(alert, now), now=now.timestamp(), windows=windows,
+        observation=observation, known=_episode(alert, now), now=now.timestamp(),
+        windows=windows or routes.windows,
         policies=[] if running and not worsens else policies_for(observation, routes),
         last_told_at=_last_told_at(alert, observation, ledger),
         acked_by=alert.acked_by if alert.acked_at else "",

@@ -14,11 +14,11 @@ from alerts.engine import rules as engine
 from alerts.engine.episodes import Change, Seen
 from alerts.engine.reasons import ResolvedCause
 from alerts.engine.severity import worse
-from alerts.engine.states import RuleStateName
-from alerts.models import Rule, RuleState
+from alerts.engine.states import AlertState, RuleStateName
+from alerts.models import Alert, Rule, RuleState
 from alerts.pipeline import Observation
 from alerts.rules.texts import annotations_of
-from alerts.services.decide import BATCH, SYSTEM, event, observe
+from alerts.services.decide import SYSTEM, event, observe
 from alerts.services.held import NO_DATA, Answer, Held, Presence
 from alerts.services.ledger import TABLES, Ledger
 
@@ -92,11 +92,12 @@ def _fresh(rule: Rule, held: Held) -> RuleState:
 
 
 def _in_batches(ledger: Ledger, decisions: Sequence[Callable[[], object]]) -> None:
-    """Commit up to a hundred decisions together, each in its savepoint; one that cannot be made sinks no other."""
+    """Commit a batch of decisions together, each in its savepoint; one that cannot be made sinks no other."""
     failures: list[Exception] = []
-    for start in range(0, len(decisions), BATCH):
+    size = ledger.routes().batch_size if len(decisions) > 1 else 1
+    for start in range(0, len(decisions), size):
         with ledger.together():
-            for decide in decisions[start : start + BATCH]:
+            for decide in decisions[start : start + size]:
                 try:
                     with ledger.together():
                         decide()
@@ -228,11 +229,22 @@ def lose(
         observe(unknown, now=at, ledger=ledger)
 
 
-def retire(rule: Rule, at: datetime) -> None:
+def retire(rule: Rule, at: datetime, because: str = "its rule was switched off") -> None:
     """End what a rule has open once it is switched off."""
     for state in rule.states.all():
         with transaction.atomic():
-            over(rule, state, at, "its rule was switched off", ResolvedCause.RULE_OFF)
+            over(rule, state, at, because, ResolvedCause.RULE_OFF)
+
+
+def end_all(rule: Rule, at: datetime, because: str) -> None:
+    """End every alert of a rule that is switched off or goes, also those that say that it could not be evaluated."""
+    retire(rule, at, because)
+    for alert in Alert.objects.filter(rule=rule).exclude(state=AlertState.RESOLVED.value).order_by("fingerprint"):
+        ended = Observation(
+            name=alert.name, labels=alert.labels, seen=Seen.CLEAR, severity=alert.severity, rule_id=rule.pk,
+            rule_version=rule.version, reason=because, cause=ResolvedCause.RULE_OFF,
+        )  # fmt: skip
+        observe(ended, now=at)
 
 
 def over(

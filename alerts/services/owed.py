@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -159,8 +160,12 @@ class Told:
             return Held(Why.CHANNEL_FILTER, f"the filters of {channel.name} leave it out")
         return self._over_limit(row, channel) if settings.CONFIG.storm_control_enabled else None
 
+    @cached_property
+    def _per_minute(self) -> int:
+        return self.ledger.routes().max_alerts_per_minute
+
     def _over_limit(self, row: Notification, channel: Channel) -> Held | None:
-        per_minute = settings.CONFIG.max_alerts_per_minute
+        per_minute = self._per_minute
         if channel.pk not in self.counted:
             since = self.now - timedelta(seconds=storm.WINDOW_SECONDS)
             self.counted[channel.pk] = self.ledger.told_of_late(channel, since, per_minute)

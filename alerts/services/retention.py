@@ -7,14 +7,13 @@ from django.db import connection, transaction
 from django.forms.models import model_to_dict
 from orjson import dumps, loads
 
-from alerts.models import Alert, AlertEvent, DeliveryAttempt, Notification, NotificationHistory
+from alerts.models import Alert, AlertEvent, AlertSettings, DeliveryAttempt, Notification, NotificationHistory
 from alerts.services.inbound import webhooks_retain
 from alerts.services.incident_upkeep import incidents_retain
 from alerts.services.messages import messages_retain
 from alerts.services.testruns import testruns_retain
 
 HISTORY_DAYS = 7
-ALERT_DAYS = 30
 BATCH = 500
 
 
@@ -53,7 +52,8 @@ def _to_history(now: datetime, batch: int) -> int:
 
 
 def _drop_alerts(now: datetime, batch: int) -> int:
-    old = Alert.objects.filter(state="resolved", resolved_at__lt=now - timedelta(days=ALERT_DAYS))
+    kept = timedelta(days=AlertSettings.current().alert_retention_days)
+    old = Alert.objects.filter(state="resolved", resolved_at__lt=now - kept)
     ids = list(old.order_by("resolved_at").values_list("pk", flat=True)[:batch])
     if not ids:
         return 0

@@ -12,6 +12,7 @@ from aivillage_console.accounts.services import Actor, audit
 from alerts.engine.configuration import receivers, rules
 from alerts.engine.configuration.sections import CORRELATION, GROUPS, INHIBITIONS, MUTE_TIMES, SETTINGS, TESTS
 from alerts.models import (
+    AlertSettings,
     Channel,
     CorrelationRule,
     Inhibition,
@@ -21,7 +22,7 @@ from alerts.models import (
     RuleGroup,
 )
 from alerts.rules.rule_yaml import COLUMNS
-from alerts.services.alert_settings import alert_settings, alert_settings_save
+from alerts.services.alert_settings import alert_settings_save
 from alerts.services.as_code.plans import Step
 from alerts.services.as_code.resolving import Wanted
 from alerts.services.as_code.state import ORDER, Key, State
@@ -95,7 +96,7 @@ class Putting:
 
     def settings(self, step: Step) -> None:
         """Store settings; those not mentioned stay."""
-        row = alert_settings()
+        row = AlertSettings.current()
         for name, value in step.fields.items():
             setattr(row, name, value)
         row = alert_settings_save(row, actor=self.actor, now=self.now)

@@ -32,7 +32,6 @@ from alerts.models import (
     RuleGroup,
 )
 from alerts.rules.rule_yaml import kinds, rule_fields
-from alerts.services.alert_settings import alert_settings
 
 Key = tuple[str, str]
 # Not a thing of the file but the order of one of its lists: no key names it.
@@ -69,7 +68,7 @@ class State:
 
 def read_state() -> State:
     """Read everything, in about a dozen statements whatever its size."""
-    state = State(alert_settings())
+    state = State(AlertSettings.current())
     state.bases = {(base.section, base.name): base for base in ConfigurationBase.objects.all()}
     for section in (SETTINGS, TESTS):
         _put(state, section.name, section.name, _columns(section, state.settings), state.settings)
