@@ -54,7 +54,7 @@ def absence_query(expected: Expected) -> str:
     seen, fresh = _each(expected, expected.look_back_seconds), _each(expected, expected.missing_seconds)
     gone = f"({seen} unless {fresh})"
     if expected.absent:
-        gone = f"({gone} or absent({_last(expected.selector, expected.look_back_seconds)}))"
+        gone = f"({gone} or absent_over_time({expected.selector}[{expected.look_back_seconds}s]))"
     return f"{gone} and on () ({alive(_last(expected.selector, SLICE_SECONDS), expected.missing_seconds)})"
 
 

@@ -56,7 +56,7 @@ def histories(
     start_ms = end_ms - step_ms * EVIDENCE_POINTS
     result = _selector("range_query")(expression, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
     found: dict[frozenset[tuple[str, str]], dict[str, list[float]]] = {}
-    for i, labels in enumerate(result.labels or [{}]):
+    for i, labels in enumerate((result.labels or [{}])[: len(result.values)]):
         kept = result.present[i]
         found[frozenset((name, text) for name, text in labels.items() if name != "__name__")] = {
             "timestamps_ms": [int(at) for at in result.timestamps_ms[kept]],
@@ -72,6 +72,6 @@ def matrix(expression: str, start_ms: int, end_ms: int, step_ms: int) -> Columns
         frozenset((name, text) for name, text in labels.items() if name != "__name__"): np.where(
             result.present[place], result.values[place], np.nan
         )
-        for place, labels in enumerate(result.labels or [{}][: len(result.values)])
+        for place, labels in enumerate((result.labels or [{}])[: len(result.values)])
     }
     return np.asarray(result.timestamps_ms, np.int64), rows

@@ -10,7 +10,7 @@ from alerts.engine.states import RuleStateName
 from alerts.models import Rule, RuleState
 from alerts.models.rules import RuleHealth
 from alerts.rules.texts import labels_of, surroundings
-from alerts.services.held import Held, Presence
+from alerts.services.held import FOLLOWS, Held, Presence
 
 # How rules stand at a time, by name; one that is missing is no rule.
 StandingsOf = Callable[[Iterable[str], datetime], Mapping[str, Component]]
@@ -41,8 +41,8 @@ class Composed:
     """What a composite rule says at one time."""
 
     shows_at_once = True
-    threshold = None
-    no_data = "unknown"
+    threshold: float | None = None
+    no_data = FOLLOWS
     graded = False
 
     def __init__(

@@ -112,8 +112,8 @@ def incidents_of(rule: Rule, since: datetime, until: datetime) -> Periods:
             begun.setdefault(number, moment.timestamp())
         elif number in begun:
             ran.setdefault(number, []).append((begun.pop(number), moment.timestamp()))
-    for number, moment in begun.items():
-        ran.setdefault(number, []).append((moment, until.timestamp()))
+    for number, began_at in begun.items():
+        ran.setdefault(number, []).append((began_at, until.timestamp()))
     own = set(rule.all_labels)
     known = [(alerts[number].labels, periods) for number, periods in ran.items()]
 

@@ -19,8 +19,9 @@ from alerts.models import Rule, RuleGroup
 from alerts.models.rules import RuleHealth, RuleKind
 from alerts.pipeline import Observation
 from alerts.rules.kinds import ASKED_KINDS
-from alerts.services.answers import NO_DATA, answer
+from alerts.services.answers import answer
 from alerts.services.decide import observe
+from alerts.services.held import FOLLOWS, NO_DATA
 from alerts.services.hurrying import give_back
 from alerts.services.labelsets import RULE_ERRORS, Tick, apply, lose, retire
 from alerts.services.ledger import TABLES, Ledger
@@ -135,6 +136,7 @@ def _asked(rule: Rule, at: datetime, group: RuleGroup) -> tuple[int, str]:
 def standing_of(tick: Tick, group: RuleGroup) -> tuple[int, str]:
     """Apply an answer; return how many alerts miss their data, and what to say of that."""
     missing = apply(tick, silent_since=tick.at - timedelta(seconds=2 * group.interval_seconds))
+    missing = 0 if tick.answer.no_data == FOLLOWS else missing
     return missing, NO_DATA if missing else tick.answer.complaint
 
 

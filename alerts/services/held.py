@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 NO_DATA = "its data stopped coming"
+# Lost data makes an alert unknown; that it was lost is for the rules it comes from to tell.
+FOLLOWS = "follows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Answer(Protocol):
     held: list[Held]
     threshold: float | None
     shows_at_once: bool  # Whether evidence costs nothing, so that it can go with every observation.
-    no_data: str  # What becomes of label sets without data: unknown, alert, ok, keep.
+    no_data: str  # What becomes of label sets without data: unknown, alert, ok, keep, or FOLLOWS.
     graded: bool  # Whether the severity of a label set follows its value, down as well as up.
     complaint: str  # What could not be answered, though the rest could.
 
