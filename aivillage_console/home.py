@@ -41,10 +41,11 @@ GOLDEN: list[tuple[str, str, str, dict[str, str], float | None]] = [
      {"received": "sum(rate(network_bytes_received_total[2m]))", "sent": "sum(rate(network_bytes_sent_total[2m]))"},
      None),
 ]  # fmt: skip
-NAV = [("Overview", "home", "home"), ("Alerts", "alerts:inbox", "bell"), ("Metrics", "metrics:explore", "chart"),
+NAV = [("Overview", "home", "home"), ("Alerts", "alerts:inbox", "bell"),
+       ("Incidents", "incidents:list", "stack"), ("Metrics", "metrics:explore", "chart"),
        ("Security", "security:overview", "shield"), ("Health", "health:overview", "pulse"),
        ("Forge", "forge:runs", "forge"), ("Setup", "setup", "plug")]  # fmt: skip
-TOPICS = ("alerts", "overview", "setup", "deliveries", "forge", "security", "health")
+TOPICS = ("alerts", "incidents", "overview", "setup", "deliveries", "forge", "security", "health")
 KEPT_SECONDS, MOST_KEPT = 10.0, 32
 SHORTENED = "Data begins at {0:%H:%M} UTC, so the last {1} are shown."
 TOO_OLD = ("Compare the sender's clock and unit (milliseconds) with ours; the door takes {0} back and {1} ahead. "

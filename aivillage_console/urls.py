@@ -8,7 +8,7 @@ from aivillage_console import home, probes
 from aivillage_console.accounts.api import router as accounts_router
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
-from alerts.page_urls import heartbeats, integrations, testruns
+from alerts.page_urls import heartbeats, incidents, integrations, testruns
 from alerts.urls import ingest
 from alerts.views import notifications
 
@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/test/<uuid:channel_id>/", home.setup_test, name="setup-test"),
     path("alerts/", include(("alerts.page_urls", "alerts"))),
     path("notifications/", notifications, name="notifications"),
+    path("incidents/", include((incidents, "incidents"))),
     path("integrations/", include((integrations, "integrations"))),
     path("heartbeats/", include((heartbeats, "heartbeats"))),
     path("test-runs/", include((testruns, "testruns"))),

@@ -18,6 +18,7 @@ from alerts.channels import CHANNELS
 from alerts.engine.states import BackfillState, RuleStateName
 from alerts.heartbeats import admin as heartbeats_admin  # noqa: F401 (registers its own)
 from alerts.inbound import admin as inbound_admin  # noqa: F401 (registers its own)
+from alerts.incidents import admin as incidents_admin  # noqa: F401 (registers its own)
 from alerts.models import (
     Alert,
     AlertEvent,

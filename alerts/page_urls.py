@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from alerts import views
 from alerts.heartbeats import pages as heartbeat_pages
 from alerts.inbound import pages
+from alerts.incidents import pages as incident_pages
 from alerts.testruns import pages as testrun_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,6 +15,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<int:alert_id>/", views.detail, name="detail"),
     path("<int:alert_id>/<slug:action>/", views.act, name="act"),
     path("messages/<int:notification_id>/retry/", views.retry, name="retry"),
+]
+
+# At /incidents/.
+incidents: list[URLPattern | URLResolver] = [
+    path("", incident_pages.incidents, name="list"),
+    path("make/", incident_pages.make, name="make"),
+    path("<int:incident_id>/", incident_pages.detail, name="detail"),
+    path("<int:incident_id>/<slug:action>/", incident_pages.act, name="act"),
 ]
 
 # At /integrations/.

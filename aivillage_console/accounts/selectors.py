@@ -14,7 +14,7 @@ from aivillage_console.accounts.chain import chained
 from aivillage_console.accounts.models import ApiToken, AuditEntry, AuditSeal, Role, Scope, Source, User
 
 SEALS_AT_ONCE = 2000
-TOPICS = frozenset({"alerts", "overview", "setup", "deliveries", "security", "health", "forge"})
+TOPICS = frozenset({"alerts", "incidents", "overview", "setup", "deliveries", "security", "health", "forge"})
 
 
 def session_user(session_key: str) -> User | None:
@@ -42,7 +42,7 @@ def may_watch(user: User, topic: str) -> bool:
     name, _, number = topic.partition(":")
     known = (
         topic in TOPICS
-        or (name == "alert" and number.isascii() and number.isdigit() and len(number) < 19)
+        or (name in ("alert", "incident") and number.isascii() and number.isdigit() and len(number) < 19)
         or (name == "run" and _is_uuid(number))
     )
     return known and user.has_role(Role.VIEWER)

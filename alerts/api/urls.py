@@ -12,6 +12,7 @@ from alerts.api.configured import (
     RuleViewSet,
 )
 from alerts.api.heartbeats import CronJobViewSet
+from alerts.api.incidents import CorrelationRuleViewSet, IncidentViewSet
 from alerts.api.integrations import ChangeEventViewSet, IntegrationViewSet
 from alerts.api.testruns import CanaryViewSet, TestRunViewSet
 
@@ -24,6 +25,8 @@ router.register("backfills", BackfillViewSet, basename="api-backfill")
 router.register("channels", ChannelViewSet, basename="api-channel")
 router.register("hooks", InboundHookViewSet, basename="api-hook")
 router.register("integrations", IntegrationViewSet, basename="api-integration")
+router.register("incidents", IncidentViewSet, basename="api-incident")
+router.register("correlation-rules", CorrelationRuleViewSet, basename="api-correlation-rule")
 router.register("changes", ChangeEventViewSet, basename="api-change")
 router.register("cron-jobs", CronJobViewSet, basename="api-cron-job")
 router.register("test-runs", TestRunViewSet, basename="api-test-run")

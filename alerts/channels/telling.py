@@ -181,12 +181,21 @@ def _facts(letter: Letter) -> list[tuple[str, str]]:
         ("Since", moment(payload.get("started_at") or payload.get("timestamp"))),
         ("Ended", moment(payload.get("resolved_at")) if letter.over else ""),
         ("Component", line((labels or {}).get("component"), 100)),
+        ("Incident", _incident(payload)),
         ("Owner", line(facts.get("owner"), 100)),
         ("Acknowledged by", line(payload.get("acknowledged_by"), 100)),
         ("Next escalation", moment(facts.get("next_step_at"))),
         ("Fired this week", f"{facts['fired_this_week']}×" if facts.get("fired_this_week") else ""),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def _incident(payload: Mapping[str, Any]) -> str:
+    """Return the incident of the alert in words; one alert alone is not called one."""
+    found = payload.get("incident")
+    if not isinstance(found, dict) or not isinstance(found.get("alerts"), int) or found["alerts"] < 2:
+        return ""
+    return line(f"#{found.get('id')} {found.get('name')}, {found['alerts']} alerts")
 
 
 def _links(letter: Letter) -> list[tuple[str, str]]:
@@ -196,6 +205,7 @@ def _links(letter: Letter) -> list[tuple[str, str]]:
     found = [
         ("Open the alert" if letter.over or letter.payload.get("acknowledged_by") else "Acknowledge", alert),
         ("Evidence", f"{alert}#h-evidence" if alert else ""),
+        ("Incident", web_url(letter.payload["incident"].get("url")) if _incident(letter.payload) else ""),
         ("Runbook", web_url(letter.payload.get("runbook_url") or notes.get("runbook_url"))),
         ("Console", "" if alert else web_url(letter.facts.get("home_url"))),
     ]

@@ -4,10 +4,15 @@ from datetime import datetime
 
 from django.db import transaction
 
-from alerts.models import Heartbeat, Policy, PolicyStep, Rule, RuleGroup
+from alerts.models import CorrelationRule, Heartbeat, Policy, PolicyStep, Rule, RuleGroup
 from alerts.rules.shipped import GROUP, SHIPPED, SHIPPED_GROUPS, Shipped, ShippedGroup
 
 POLICY = "Everyone"
+# Lists only: every alert is told as it would be without them.
+CORRELATION = (
+    ("correlation: component", "Same component", ["component"], 100),
+    ("correlation: host", "Same host", ["host"], 200),
+)  # fmt: skip
 MARK = "defaults"
 
 
@@ -20,7 +25,8 @@ def ensure_defaults(*, now: datetime) -> int:
         added = sum(_added(group, known, now) for group in groups)
         if "policy" not in known:
             _policy()
-        shipped = {rule.name for group in groups for rule in group.rules}
+        shipped = {rule.name for group in groups for rule in group.rules} | {key for key, *_ in CORRELATION}
+        _correlation(known)
         mark.detail = {"created": sorted(known | shipped | {"policy"})}
         mark.at = now
         mark.save()
@@ -46,6 +52,15 @@ def _row(rule: Shipped, group: RuleGroup, position: int) -> Rule:
         default_key=rule.name,
         annotations={"summary": rule.summary, "description": rule.description, "runbook": rule.runbook, **rule.extra},
     )  # fmt: skip
+
+
+def _correlation(known: set[str]) -> None:
+    rows = [
+        CorrelationRule(name=name, group_key=labels, position=position, default_key=key)
+        for key, name, labels, position in CORRELATION
+        if key not in known
+    ]
+    CorrelationRule.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _policy() -> None:

@@ -323,38 +323,43 @@ def _put(alert: Alert, row: Incident, actor: Actor, now: datetime) -> None:
 
 
 def incident_add(
-    *, incident_id: int, version: int, actor: Actor, alert: int, reason: str = "", now: datetime
+    *, incident_id: int, version: int, actor: Actor, alerts: Sequence[int], reason: str = "", now: datetime
 ) -> Incident:
-    """Put an alert into an incident; it leaves the one it is in."""
+    """Put alerts into an incident; they leave those they are in."""
+    wanted = sorted(set(alerts))
 
     def change(row: Incident) -> dict[str, Any]:
-        found = Alert.objects.filter(pk=alert).first()
-        if found is None:
-            raise NotPossible(f"There is no alert #{alert}.")
-        if IncidentMember.objects.filter(incident=row, alert=found, current=True).exists():
-            raise NotPossible(f"Alert #{alert} is in the incident already.")
-        if row.alerts >= MOST_ALERTS:
+        found = {alert.pk: alert for alert in Alert.objects.filter(pk__in=wanted[: MOST_ALERTS + 1])}
+        here = set(IncidentMember.objects.filter(incident=row, current=True).values_list("alert_id", flat=True))
+        unknown = [pk for pk in wanted if pk not in found]
+        if not wanted or unknown:
+            raise NotPossible(f"There is no alert #{unknown[0]}." if unknown else "Name the number of an alert.")
+        if here.issuperset(wanted):
+            raise NotPossible(f"Alert #{wanted[0]} is in the incident already.")
+        if len(here.union(wanted)) > MOST_ALERTS:
             raise NotPossible(f"By hand an incident takes no more than {MOST_ALERTS} alerts.")
-        _put(found, row, actor, now)
+        for pk in wanted:
+            if pk not in here:
+                _put(found[pk], row, actor, now)
         recount(row, now)
-        return {"alert_number": alert}
+        return {"alerts": wanted}
 
     return _act(incident_id, version, actor, "added", reason, now, change)
 
 
 def incident_remove(
-    *, incident_id: int, version: int, actor: Actor, alert: int, reason: str = "", now: datetime
+    *, incident_id: int, version: int, actor: Actor, alerts: Sequence[int], reason: str = "", now: datetime
 ) -> Incident:
-    """Take an alert out of an incident; it does not come back by itself."""
+    """Take alerts out of an incident; they do not come back by themselves."""
 
     def change(row: Incident) -> dict[str, Any]:
         because = f"{actor.label} took it out" + (f": {reason}" if reason else "")
-        out = IncidentMember.objects.filter(incident=row, alert_id=alert, current=True).update(
+        out = IncidentMember.objects.filter(incident=row, alert__in=set(alerts), current=True).update(
             current=False, listed=False, left_at=now, left_because=because[:300], taken_out=True
         )
         if not out:
-            raise NotPossible(f"Alert #{alert} is not in the incident.")
+            raise NotPossible("None of these alerts is in the incident.")
         recount(row, now, because="no alert of it is left that fires")
-        return {"alert_number": alert}
+        return {"alerts": sorted(set(alerts))}
 
     return _act(incident_id, version, actor, "removed", reason, now, change)

@@ -41,6 +41,7 @@ SELECT (
         )
     ) ORDER BY name), '[]') FROM alerts_mutetime t WHERE enabled
 )::text, EXISTS (SELECT 1 FROM alerts_incidentmember WHERE current AND listed)
+    AND coalesce((SELECT enable_correlation FROM alerts_alertsettings LIMIT 1), true)
 """
 LOOK_AGAIN = timedelta(seconds=5)
 MOST_SOURCES = 1000

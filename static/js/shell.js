@@ -142,7 +142,7 @@
   });
 
   // ---- Palette: pages, actions, and things recognised by their form.
-  const pages = () => $$(".rail-link").map((link) => ({ text: `Go to ${link.dataset.name}`, href: link.href, kind: "page" }));
+  const pages = () => [...$$(".rail-link").map((link) => ({ text: `Go to ${link.dataset.name}`, href: link.href, kind: "page" })), { text: "Go to Rules", href: "/alerts/rules/", kind: "page" }];
   const actions = [
     { text: "Switch between light and dark", run: () => setTheme(dark() ? "light" : "dark"), kind: "action" },
     { text: "Pause or resume live updates", run: () => document.dispatchEvent(new CustomEvent("ui:pause")), kind: "action" },
@@ -216,7 +216,7 @@
   // ---- Single keys. They are off while typing, and the help dialog can switch them off for good (WCAG 2.1.4).
   const typing = (node) => node.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName) && !/^(checkbox|radio|button)$/.test(node.type));
   const shortcutsOn = () => !document.cookie.includes("shortcuts=off");
-  const chords = { o: "/", a: "/alerts/", m: "/explore/metrics/", s: "/security/", h: "/health/", f: "/forge/", u: "/setup/" };
+  const chords = { o: "/", a: "/alerts/", i: "/incidents/", m: "/explore/metrics/", s: "/security/", h: "/health/", f: "/forge/", u: "/setup/" };
   const handlers = new Map();
   const onKey = (key, handler) => handlers.set(key, [...(handlers.get(key) || []), handler]);
   const onKeyFirst = (key, handler) => handlers.set(key, [handler, ...(handlers.get(key) || [])]);

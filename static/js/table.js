@@ -36,7 +36,7 @@
   // An action key works on the rows that are ticked, else on the row under the cursor, else on the page's own form.
   const act = (name) => () => {
     const own = $(`[data-key="${name}"]`);
-    if (own && !$("[data-rows]")) { if (!own.disabled) own.click(); return true; }
+    if (own && !own.closest(".bulk")) { if (!own.disabled) own.click(); return true; }
     if (!$("[data-rows] input[name=id]:checked")) {
       const box = current() && $("input[name=id]", current());
       if (!box) return false;

@@ -34,6 +34,19 @@ for noun in ("rules", "rule-groups", "channels", "policies", "hooks"):
     EXPECTED[("PATCH", f"{API}{noun}/<pk>/")] = WRITE
     EXPECTED[("DELETE", f"{API}{noun}/<pk>/")] = WRITE
 EXPECTED[("POST", f"{API}rules/<pk>/backfill/")] = WRITE
+for noun in ("incidents", "incidents/<pk>", "incidents/<pk>/members", "incidents/<pk>/events", "correlation-rules",
+             "correlation-rules/<pk>"):  # fmt: skip
+    EXPECTED[("GET", f"{API}{noun}/")] = READ
+for verb in ("acknowledge", "resolve", "assign", "note", "rename", "merge", "split", "add", "remove"):
+    EXPECTED[("POST", f"{API}incidents/<pk>/{verb}/")] = RESPOND
+EXPECTED[("POST", f"{API}incidents/")] = RESPOND
+EXPECTED[("POST", f"{API}correlation-rules/")] = WRITE
+EXPECTED[("PATCH", f"{API}correlation-rules/<pk>/")] = WRITE
+EXPECTED[("DELETE", f"{API}correlation-rules/<pk>/")] = WRITE
+for path in ("/incidents/", "/incidents/<int:incident_id>/"):
+    EXPECTED[("GET", path)] = ("01111", set())
+for path in ("/incidents/make/", "/incidents/<int:incident_id>/<slug:action>/"):
+    EXPECTED[("POST", path)] = ("00111", set())
 EXPECTED[("GET", f"{API}backfills/")] = READ
 EXPECTED[("GET", f"{API}backfills/<pk>/")] = READ
 EXPECTED[("POST", f"{API}backfills/<pk>/cancel/")] = WRITE

@@ -34,6 +34,7 @@ from forge_dashboard.models import Artifact, Checkpoint, GateResult, PhaseRun, P
 from health.models import Check, Component
 from metrics.models import Metric, RemoteTarget, ScrapePool, ScrapeTarget
 from security.models import AllowEntry, Block, DetectorPulse, EnforcerPull, Finding, SecurityEvent
+from tests.permissions.incidents import Incidents, correlation_rule, incidents_of
 
 SYSTEM = services.Actor.system("test")
 HOOK = {"url": "https://93.184.216.34/hook"}
@@ -69,6 +70,11 @@ class Objects:
     remote: RemoteTarget
 
     @property
+    def incidents(self) -> Incidents:
+        """Return the incidents there are, or make them: nobody else speaks of any."""
+        return incidents_of(self.alert)
+
+    @property
     def past(self) -> Rule:
         """Return a recording rule that nobody computes over the past."""
         return Rule.objects.get(name="free")
@@ -84,6 +90,7 @@ class Objects:
         """Return the id of the object that this path speaks of."""
         nouns = {
             "/v2/alerts/": self.integration, "/integrations/": self.integration, "/changes/": self.change,
+            "/incidents/": self.incidents.incident, "/correlation-rules/": correlation_rule(),
             "/backfill/": self.past, "/backfills/": self.backfill,
             "/silence/": self.silence,
             "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
@@ -220,6 +227,7 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         "components/": {"name": "hyperrag"}, "components/<pk>/": {"owner": "eva"}, "checks/<pk>/": {"weight": 2},
         "checks/": {"component": str(made.check.component_id), "name": "port", "kind": "tcp",
                     "config": {"host": "example.org", "port": 443}},
+        **made.incidents.bodies(str(made.user.pk)),
         "policies/": {"name": "day"}, "policies/<pk>/": {"name": "renamed"},
         "alerts/<pk>/acknowledge/": act, "alerts/<pk>/resolve/": act, "alerts/<pk>/note/": act,
         "alerts/<pk>/assign/": {**act, "assignee": str(made.user.pk)},

@@ -27,7 +27,7 @@ NAMELESS = {
 UNSAFE = sorted((method, path) for method, path in EXPECTED if method != "GET" and path.startswith(API))
 # Read by editors, changed by nobody, changed by editors or by admins: as docs and services say.
 ADMINS_READ = {"User", "ApiToken", "AuditEntry"}
-EDITORS_CHANGE = {"Component", "Check", "Rule", "RuleGroup", "Policy", "Inhibition", "MuteTime"}
+EDITORS_CHANGE = {"Component", "Check", "Rule", "RuleGroup", "Policy", "Inhibition", "MuteTime", "CorrelationRule"}
 EDITORS_ADD = {"Block", "AllowEntry", "RecordingBackfill"}
 EDITORS_DELETE = {"RecordingBackfill"}
 ADMINS_ADD = {"User", "Team", "Source", "ApiToken", "Channel", "InboundHook", "ScrapePool", "RemoteTarget"}

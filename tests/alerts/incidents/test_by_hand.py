@@ -119,27 +119,27 @@ def test_splitting_parts_some_and_keeps_the_history(pair: tuple[Incident, Incide
 def test_an_alert_that_was_taken_out_stays_out(pair: tuple[Incident, Incident]) -> None:
     one, _ = pair
     broken = Alert.objects.get(name="Broken")
-    did("remove", one, alert=broken.pk, reason="another matter")
+    did("remove", one, alerts=[broken.pk], reason="another matter")
     assert members() == {"Slow": one.pk, "Elsewhere": pair[1].pk}
     clear("Broken", after_seconds=60)
     fire("Broken", after_seconds=70)
     assert "Broken" not in members()
-    with pytest.raises(NotPossible, match="is not in the incident"):
-        did("remove", one, alert=broken.pk)
+    with pytest.raises(NotPossible, match="None of these"):
+        did("remove", one, alerts=[broken.pk])
 
 
 def test_an_alert_is_put_into_one_by_hand_and_leaves_the_other(pair: tuple[Incident, Incident]) -> None:
     one, two = pair
     elsewhere = Alert.objects.get(name="Elsewhere")
-    did("add", one, alert=elsewhere.pk)
+    did("add", one, alerts=[elsewhere.pk])
     one.refresh_from_db()
     two.refresh_from_db()
     assert (one.alerts, one.severity, two.alerts, two.state) == (3, "critical", 0, "resolved")
     assert IncidentMember.objects.get(alert=elsewhere, current=True).added_by == "alice"
     with pytest.raises(NotPossible, match="already"):
-        did("add", one, alert=elsewhere.pk)
+        did("add", one, alerts=[elsewhere.pk])
     with pytest.raises(NotPossible, match="There is no alert"):
-        did("add", one, alert=10**9)
+        did("add", one, alerts=[10**9])
 
 
 def test_an_incident_is_made_by_hand_and_ends_with_its_alerts() -> None:

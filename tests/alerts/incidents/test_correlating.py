@@ -9,10 +9,20 @@ from django.db import connection
 
 from aivillage_console.lib import clock
 from alerts.engine.episodes import Seen
-from alerts.models import Alert, CorrelationRule, Incident, IncidentEvent, IncidentMember, Notification, Quieted
+from alerts.models import (
+    Alert,
+    AlertSettings,
+    CorrelationRule,
+    Incident,
+    IncidentEvent,
+    IncidentMember,
+    Notification,
+    Quieted,
+)
 from alerts.pipeline import Observation
 from alerts.services import observe
 from alerts.services.batches import observe_many
+from alerts.services.defaults import ensure_defaults
 from alerts.services.incident_upkeep import SETTLE, incidents_retain, incidents_upkeep
 from alerts.services.unquieting import unquiet_due
 from tests.alerts.conftest import channel_at, policy_with
@@ -72,6 +82,23 @@ def test_a_rule_that_is_off_joins_nothing() -> None:
     rule(enabled=False)
     fire("Slow")
     assert Incident.objects.count() == 0
+
+
+def test_with_correlation_switched_off_nothing_is_joined_or_kept_back(sparing: CorrelationRule) -> None:
+    fire("A1")
+    fire("A2")
+    fire("A3")
+    AlertSettings.objects.update_or_create(pk=1, defaults={"enable_correlation": False})
+    fire("A4")
+    assert ("A4" in members(), told()["A4"]) == (False, "due")
+    assert unquiet_due(now=NOW + timedelta(seconds=30)) == 1
+
+
+def test_the_shipped_rules_only_list() -> None:
+    ensure_defaults(now=NOW)
+    ensure_defaults(now=NOW)
+    rows = CorrelationRule.objects.values_list("name", "notify", "enabled")
+    assert list(rows) == [("Same component", "each", True), ("Same host", "each", True)]
 
 
 def test_after_the_window_another_incident_has_the_key() -> None:
