@@ -16,7 +16,8 @@ from alerts.models import Alert, AlertEvent, Inhibition, Notification, Silence
 from alerts.services.quieting import NOT_IN_LABELS, OPEN, matchers_from, matchers_of
 
 WEEK = timedelta(days=7)
-MOST_OPEN, MOST_ALERTS, MOST_SHOWN = 5000, 5000, 20
+RECENT = timedelta(days=1)
+MOST_OPEN, MOST_ALERTS, MOST_SHOWN, MOST_SILENCES = 5000, 5000, 20, 500
 BUDGET_MS = 2000
 BEGINNINGS = ("started", "reopened")
 FIRES = ("fire", "repeat")
@@ -83,6 +84,26 @@ def counts_now(silences: Iterable[Silence]) -> dict[Any, int]:
     """Return for each silence how many open alerts it covers; one query for all."""
     held = {row.pk: matchers_from(row.matchers) for row in silences}
     return covered(held, open_labels()) if held else {}
+
+
+def silences_of(alert: Alert, now: datetime) -> list[Silence]:
+    """Return the silences that cover an alert: those to come, those that hold, and those that ended within a day."""
+    sent = as_sent(alert.name, alert.labels)
+    rows = Silence.objects.filter(ends_at__gt=now - RECENT).order_by("-ends_at")[:MOST_SILENCES]
+    return [row for row in rows if all_hold(matchers_from(row.matchers), sent)]
+
+
+def silenced_now(alerts: Iterable[Alert], now: datetime) -> dict[int, Silence]:
+    """Return which of some alerts are silenced, each with the silence that lasts longest; one query for all."""
+    rows = Silence.objects.filter(starts_at__lte=now, ends_at__gt=now).order_by("-ends_at")[:MOST_SILENCES]
+    held = [(row, matchers_from(row.matchers)) for row in rows]
+    found = {}
+    for alert in alerts:
+        sent, critical = as_sent(alert.name, alert.labels), alert.severity == "critical"
+        fits = (r for r, each in held if not (critical and r.lets_critical_through) and all_hold(each, sent))
+        if (row := next(fits, None)) is not None:
+            found[alert.pk] = row
+    return found
 
 
 def open_labels() -> list[dict[str, str]]:

@@ -1,15 +1,17 @@
 """Inhibitions and mute times as people configure them: checked, versioned and audited."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from aivillage_console.accounts.services import Actor, audit
+from aivillage_console.lib import live
 from alerts.engine.alertmanager.documents import BadConfig
 from alerts.engine.alertmanager.matching import BadMatcher
-from alerts.models import Inhibition, MuteTime
+from alerts.models import Inhibition, MuteTime, Policy
+from alerts.services.configuration import checked, stored_of
 from alerts.services.quieting import intervals_of, matchers_of
 
 QuietRule = Inhibition | MuteTime
@@ -51,20 +53,38 @@ def _interval_problems(intervals: Any) -> dict[str, str]:
 
 def described(row: QuietRule) -> Mapping[str, Any]:
     """Return the configured part of a row, as the audit trail keeps it."""
-    return {name: getattr(row, name) for name in FIELDS[type(row)]}
+    facts = {name: getattr(row, name) for name in FIELDS[type(row)]}
+    if isinstance(row, MuteTime) and not row._state.adding:
+        facts["policies"] = [policy.name for policy in row.policies.order_by("name")]
+    return facts
 
 
 @transaction.atomic
-def quiet_rule_save(row: QuietRule, *, actor: Actor, now: datetime) -> QuietRule:
-    """Store an inhibition or a mute time that is checked already."""
+def quiet_rule_save(
+    row: QuietRule, *, actor: Actor, now: datetime, policies: Iterable[Policy] | None = None
+) -> QuietRule:
+    """Store an inhibition or a mute time that is checked already, as a new version."""
     model = type(row)
     stored = None if row._state.adding else model._default_manager.select_for_update().get(pk=row.pk)
     before = described(stored) if stored is not None else None
     row.version = stored.version + 1 if stored is not None else 1
     row.save()
+    if policies is not None and isinstance(row, MuteTime):
+        row.policies.set(policies)
     verb = "update" if stored is not None else "create"
     audit(actor, f"{row._meta.model_name}.{verb}", row, now=now, before=before, after=described(row))
+    live.ring("alerts")
     return row
+
+
+@transaction.atomic
+def quiet_rule_change(
+    row: QuietRule, *, actor: Actor, now: datetime, version: int | None = None, policies: Iterable[Policy] | None = None
+) -> QuietRule:
+    """Check what somebody filled in and store it; raises Invalid, and Outdated where it changed meanwhile."""
+    stored_of(row, version)
+    checked(row, quiet_rule_problems(row))
+    return quiet_rule_save(row, actor=actor, now=now, policies=policies)
 
 
 @transaction.atomic
@@ -73,3 +93,4 @@ def quiet_rule_delete(row: QuietRule, *, actor: Actor, now: datetime) -> None:
     before, name, identity = described(row), row._meta.model_name or "", str(row.pk)
     row.delete()
     audit(actor, f"{name}.delete", object_type=name, object_id=identity, now=now, before=before)
+    live.ring("alerts")

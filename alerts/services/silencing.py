@@ -121,9 +121,15 @@ def _saved(wanted: Wanted, actor: Actor, now: datetime, silence_id: UUID | None)
 
 @transaction.atomic
 def silence_make(
-    ask: Ask, *, actor: Actor, now: datetime, silence_id: UUID | None = None, version: int | None = None
+    ask: Ask,
+    *,
+    actor: Actor,
+    now: datetime,
+    silence_id: UUID | None = None,
+    version: int | None = None,
+    author: str = "",
 ) -> Silence:
-    """Store what was filled in; other matchers end the silence and begin another.
+    """Store what was filled in; other matchers end the silence and begin another. `author` is who asked elsewhere.
 
     Raises Invalid, and of a stored one NoSilence and Outdated.
     """
@@ -135,7 +141,7 @@ def silence_make(
     wanted = Wanted(
         matchers=matchers_read(ask.matchers), ends_at=ask.ends_at, reason=ask.reason.strip(),
         starts_at=old.starts_at if old is not None and begun else max(ask.starts_at or now, now),
-        author=old.author if old is not None else actor.label,
+        author=old.author if old is not None else author or actor.label,
         lets_critical_through=ask.lets_critical_through, handover_seconds=handover,
     )  # fmt: skip
     return _saved(wanted, actor, now, silence_id)

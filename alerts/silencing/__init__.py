@@ -1,0 +1,1 @@
+"""Pages of silences, recurring mute times and inhibitions, and their forms."""
