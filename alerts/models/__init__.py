@@ -1,6 +1,7 @@
 """Tables of the alerts app."""
 
 from alerts.models.alerts import Alert, AlertEvent, Heartbeat, Link
+from alerts.models.backtests import BacktestRun, RuleSuggestion
 from alerts.models.channels import Channel, Policy, PolicyStep
 from alerts.models.configuration import AlertSettings, ConfigurationBase
 from alerts.models.delivery import DeliveryAttempt, Escalation, Notification, NotificationHistory
@@ -18,6 +19,7 @@ __all__ = [
     "Alert",
     "AlertEvent",
     "AlertSettings",
+    "BacktestRun",
     "Canary",
     "ChangeEvent",
     "Channel",
@@ -51,6 +53,7 @@ __all__ = [
     "RuleGroup",
     "RuleKind",
     "RuleState",
+    "RuleSuggestion",
     "Silence",
     "TestRun",
     "TestSuite",
