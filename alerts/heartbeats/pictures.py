@@ -54,8 +54,7 @@ def strips(ids: Sequence[UUID]) -> dict[UUID, Strip]:
 
 
 def _strip(rows: Sequence[tuple[Any, ...]]) -> Strip:
-    first = BARS - len(rows)
-    bars = [_bar(first + place, row) for place, row in enumerate(rows)]
+    bars = [_bar(place, row) for place, row in enumerate(rows)]
     failed = sum(row[2] == PingKind.FAIL for row in rows)
     ended = sum(row[2] in (PingKind.SUCCESS, PingKind.FAIL) for row in rows)
     return Strip(bars, f"{ended} of the last {len(rows)} reports ended a run, {failed} of them failed")

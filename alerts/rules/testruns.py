@@ -152,7 +152,7 @@ def ask(spec: Mapping[str, Any], _window_seconds: int, at: datetime) -> Sequence
             if runs and runs[-1].at >= since:
                 judged = [_run(row) for row in runs]
                 cases += [
-                    _case(suite, runs[-1], finding, limits)
+                    _case(suite, runs[-1], finding)
                     for finding in JUDGES[category](judged, limits, _canaries_of(suite, canaries))
                 ]
     return cases
@@ -185,31 +185,37 @@ def _run(row: TestRun) -> Run:
     )  # fmt: skip
 
 
-def _case(suite: TestSuite, run: TestRun, finding: Finding, limits: Limits) -> Case:
+def _case(suite: TestSuite, run: TestRun, finding: Finding) -> Case:
     # Labels last for as long as the trouble does: one alert a branch, told again when it worsens, not at each run.
     labels = {"suite": suite.name, "branch": suite.branch, "category": finding.category.value, **finding.labels}
     where = {"run": run.pk, "run_at": run.at.isoformat(), "commit": run.commit, "url": run.url}
     return Case(
         labels=labels, value=finding.value, severity=finding.severity,
         annotations={"summary": f"{suite.name} at {suite.branch}: {finding.summary}", "because": finding.summary},
-        evidence={**where, "said": finding.summary, "found": dict(finding.evidence), "limit": _limit(finding, limits)},
+        evidence={**where, "said": finding.summary, "found": {**finding.evidence}, "shown": _shown(finding.evidence)},
     )  # fmt: skip
 
 
-def _limit(finding: Finding, limits: Limits) -> float | None:
+def _shown(evidence: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was found as people read it; lists of tests and modules are drawn apart."""
     return {
-        Category.SUCCESS_RATE: limits.success_rate, Category.PERFORMANCE: limits.performance,
-        Category.FLAKY_TESTS: limits.flaky_tests,
-    }.get(finding.category)  # fmt: skip
+        name.replace("_", " "): _text(value) for name, value in evidence.items() if name not in ("tests", "modules")
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.replace('_', ' ')} {_text(each)}" for name, each in value.items())
+    return ", ".join(map(_text, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def threshold(spec: Mapping[str, Any]) -> float | None:
-    """Return the number a value is held against, where the category has one."""
-    limits = limits_of(spec)
-    by_name = {
-        "success_rate": limits.success_rate, "performance": limits.performance, "flaky_tests": limits.flaky_tests,
-    }  # fmt: skip
-    return by_name.get(str(spec.get("category")))
+    """Return the rate a value is held against; of the other categories the alert's own words say it."""
+    return limits_of(spec).success_rate if spec.get("category") == Category.SUCCESS_RATE else None
 
 
 def over_because(spec: Mapping[str, Any], labels: Mapping[str, str], *, at: datetime) -> str:

@@ -11,7 +11,7 @@ from alerts.models import Alert, AlertEvent, AlertSettings, DeliveryAttempt, Not
 from alerts.services.inbound import webhooks_retain
 from alerts.services.incident_upkeep import incidents_retain
 from alerts.services.messages import messages_retain
-from alerts.services.testruns import testruns_retain
+from alerts.services.testruns import suites_retain
 
 HISTORY_DAYS = 7
 BATCH = 500
@@ -22,7 +22,7 @@ def retain(*, now: datetime, batch: int = BATCH) -> dict[str, int]:
     webhooks_retain(now=now)
     messages_retain(now=now)
     incidents_retain(now=now)
-    testruns_retain(now=now)
+    suites_retain(now=now)
     return {"moved": _to_history(now, batch), "dropped": _drop_alerts(now, batch)}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from django.db import transaction
@@ -152,11 +153,13 @@ def _look_back(canary: Canary) -> None:
         run.canaries[str(canary.pk)] = status_of(canary.facts, outcomes_of(run))
     TestRun.objects.bulk_update(runs, ["canaries"])
     if runs:
-        canary.last_status, canary.last_changed_at = runs[0].canaries[str(canary.pk)], runs[0].at
-        Canary.objects.filter(pk=canary.pk).update(last_status=canary.last_status, last_changed_at=runs[0].at)
+        newest = runs[0].canaries[str(canary.pk)]
+        same = list(takewhile(lambda run: run.canaries[str(canary.pk)] == newest, runs))
+        canary.last_status, canary.last_changed_at = newest, same[-1].at
+        Canary.objects.filter(pk=canary.pk).update(last_status=newest, last_changed_at=same[-1].at)
 
 
-def testruns_retain(*, now: datetime) -> int:
+def suites_retain(*, now: datetime) -> int:
     """Drop suites at branches nobody ran for long, with their runs."""
     dropped, _ = TestSuite.objects.filter(last_run_at__lt=now - timedelta(days=SUITE_DAYS)).delete()
     return dropped

@@ -141,8 +141,7 @@ def _modules(run: TestRun) -> list[tuple[str, dict[str, Any], Rated]]:
 
 
 def _bars(rows: Sequence[TestRun]) -> list[Bar]:
-    first = BARS - len(rows)
-    return [_bar(first + place, row) for place, row in enumerate(rows)]
+    return [_bar(place, row) for place, row in enumerate(rows)]
 
 
 def _bar(place: int, row: TestRun) -> Bar:

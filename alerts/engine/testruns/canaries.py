@@ -67,8 +67,8 @@ def status_of(canary: Canary, outcomes: Mapping[str, Outcome]) -> str:
 
 def change_of(canary: Canary, statuses: Sequence[str]) -> Change:
     """Return what a canary tells by its statuses, the newest last."""
-    if not statuses:
-        return Change.NONE
+    if all(status == MISSING for status in statuses):
+        return Change.NONE  # The suite never had it.
     newest = statuses[-1]
     if newest in PASSING:
         return Change.MENDED if canary.expected in MENDED_WHEN_PASSING else Change.OTHER

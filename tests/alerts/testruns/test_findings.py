@@ -194,7 +194,8 @@ def bird(expected: Expected, threshold: int = 1) -> Canary:
         ("skip", ["passed", "failed"], 1, Change.BROKEN), ("fail", ["failed"], 1, Change.NONE),
         ("fail", ["error"], 1, Change.NONE), ("fail", ["passed"], 1, Change.OTHER),
         ("fail", ["passed", "failed"], 1, Change.NONE), ("xfail", ["failed"], 1, Change.OTHER),
-        ("xfail", ["xfailed", "failed"], 1, Change.OTHER), ("xfail", ["missing"], 1, Change.OTHER),
+        ("xfail", ["xfailed", "failed"], 1, Change.OTHER), ("xfail", ["missing", "missing"], 1, Change.NONE),
+        ("xfail", ["xfailed", "missing"], 1, Change.OTHER),
         ("xfail", [], 1, Change.NONE), ("xfail", ["passed", "missing"], 1, Change.OTHER),
     ],
 )  # fmt: skip
