@@ -217,9 +217,11 @@ def acknowledged_late(*, now: datetime, target_seconds: int = 300) -> QuerySet[A
 
 TABS = {
     "open": Q(state__in=OPEN),
-    "unacknowledged": Q(state="firing", acked_at__isnull=True),
+    "unacknowledged": Q(state="firing", acked_at__isnull=True, snoozed_until__isnull=True),
     "acknowledged": Q(state__in=OPEN, acked_at__isnull=False),
-    "unknown": Q(state="unknown"),
+    "snoozed": Q(state__in=OPEN, snoozed_until__isnull=False),
+    "stale": Q(state="unknown"),
+    "flapping": Q(flapping_until__isnull=False),
     "pending": Q(state="pending"),
     "resolved": Q(state="resolved"),
     "all": Q(),
@@ -235,8 +237,9 @@ class Inbox:
     counts: dict[str, str]
 
 
-def _searched(viewer: Any, severity: str, owner: str, text: str) -> QuerySet[Alert]:
+def _searched(viewer: Any, severity: str, owner: str, text: str, cause: str = "") -> QuerySet[Alert]:
     rows = Alert.objects.filter(severity=severity) if severity else Alert.objects.all()
+    rows = rows.filter(state="resolved", resolved_cause=cause) if cause else rows
     if owner == "me":
         rows = rows.filter(Q(assignee=viewer) | Q(acked_by=viewer.email))
     elif owner == "none":
@@ -274,10 +277,11 @@ def _oldest_after(rows: QuerySet[Alert], cursor: str) -> QuerySet[Alert]:
 
 
 def inbox(
-    viewer: Any, *, tab: str, severity: str = "", owner: str = "", text: str = "", cursor: str = "", now: datetime
-) -> Inbox:
+    viewer: Any, *, tab: str, severity: str = "", owner: str = "", text: str = "", cursor: str = "", now: datetime,
+    cause: str = "",
+) -> Inbox:  # fmt: skip
     """Return a tab: the worst and oldest first while open, the newest first once finished; each row has `hours`."""
-    found = _searched(viewer, severity, owner, text)
+    found = _searched(viewer, severity, owner, text, cause)
     rows = found.filter(TABS[tab]).select_related("assignee")
     if tab in ("resolved", "all"):
         rows = rows.order_by("-pk")

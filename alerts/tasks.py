@@ -4,6 +4,7 @@ from celery import current_app as app
 
 from aivillage_console.lib import clock, doorbell
 from alerts import services
+from alerts.services.backtests import backtests_due
 
 HAND = "celery"
 
@@ -39,14 +40,17 @@ def sync() -> None:
 
 @app.task(name="alerts.tasks.backfill")
 def backfill() -> None:
-    """Compute recording rules over the past, where that was ordered."""
-    if services.backfill_due(hand=HAND):
+    """Compute recording rules over the past and try rules on it, where that was ordered."""
+    tried = backtests_due(hand=HAND, deadline_seconds=10)
+    if services.backfill_due(hand=HAND, deadline_seconds=10) or tried:
         doorbell.ring_now("backfill")
 
 
 @app.task(name="alerts.tasks.maintain")
 def maintain() -> None:
-    """End alerts whose sender fell silent, and move finished messages out of the way."""
+    """Do what falls due by the clock alone, and move finished messages out of the way."""
     now = clock.now()
     services.resolve_timed_out(now=now)
+    services.lifecycle_due(now=now)
+    services.unquiet_due(now=now)
     services.retain(now=now)

@@ -16,19 +16,26 @@ from django.views.decorators.http import require_GET, require_POST
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.accounts.services import Actor
+from aivillage_console.accounts.templatetags.console_ui import zone_of
 from aivillage_console.lib import clock
 from alerts import selectors
+from alerts.engine.reasons import CAUSE_WORDS
 from alerts.engine.states import Severity
 from alerts.models import Alert
+from alerts.moments import CHOICES, until_of
 from alerts.rules.kinds import ASKED_KINDS
 from alerts.services import actions
 from alerts.services.channels import notification_replay
+from alerts.services.incident_rows import inbox_rows, member_of
+from alerts.silencing.listing import silenced_facts, silences_of
 from metrics import selectors as metrics
 from metrics.maths.charting import Chart, Threshold, lines_of
 from metrics.promql.questions import split_comparison
 from metrics.promql.types import QueryError, QueryResult
 
 UNDO_SECONDS = 8
+# Tabs that are shown only where they hold something.
+RARE = ("pending", "snoozed", "flapping")
 MESSAGE_STATES = ("due", "done", "failed", "cancelled")
 
 
@@ -37,20 +44,26 @@ def _inbox_context(request: HttpRequest) -> dict[str, Any]:
     tab = tab if tab in selectors.TABS else "open"
     now, text = clock.now(), request.GET.get("q", "").strip().replace("\x00", "")[:200]
     severity = request.GET.get("sev", "") if request.GET.get("sev") in {s.value for s in Severity} else ""
+    cause = request.GET.get("cause", "") if request.GET.get("cause") in CAUSE_WORDS else ""
     found = selectors.inbox(request.user, tab=tab, severity=severity, owner=request.GET.get("owner", ""), text=text,
+                            cause=cause,
                             cursor=request.GET.get("after", ""), now=now)  # fmt: skip
+    together = request.GET.get("group") == "incident"
     # Absolute, because the answer to a bulk action lives at another address.
     base = reverse("alerts:inbox") + "?"
-    kept = {key: request.GET[key] for key in ("sev", "owner", "q") if request.GET.get(key)}
+    kept = {key: request.GET[key] for key in ("sev", "owner", "q", "cause", "group") if request.GET.get(key)}
     tabs = [(name, found.counts[name], base + urlencode({**kept, "state": name})) for name in selectors.TABS
-            if name != "pending" or found.counts[name] != "0" or tab == "pending"]  # fmt: skip
+            if name not in RARE or found.counts[name] != "0" or tab == name]  # fmt: skip
     query = request.GET.copy()
     query.pop("fragment", None)
     next_page = base + urlencode({**kept, "state": tab, "after": found.next_cursor})
-    return {"next_page": next_page, "tab": tab, "tabs": tabs, "alerts": found.alerts, "following": found.next_cursor,
+    return {"next_page": next_page, "tab": tab, "tabs": tabs, "together": together,
+            "alerts": inbox_rows(found.alerts, together=together), "following": found.next_cursor,
             "counts": found.counts, "now": now, "can_act": _may_respond(request),
             "fragment": base + urlencode({**query.dict(), "fragment": "table"}),
-            "filtered": bool(kept), "severities": [s.value for s in Severity]}  # fmt: skip
+            **silenced_facts(found.alerts, kept, now),
+            "filtered": bool(kept.keys() - {"group"}), "severities": [s.value for s in Severity],
+            "causes": CAUSE_WORDS.items(), "cause": cause, "spans": CHOICES}  # fmt: skip
 
 
 def _may_respond(request: HttpRequest) -> bool:
@@ -220,6 +233,8 @@ def _why(alert: Alert) -> dict[str, Any]:
 
 
 def _evidence_template(alert: Alert) -> str:
+    if alert.evidence.get("kind") == "composite":
+        return "alerts/_composite_evidence.html"
     kind = ASKED_KINDS.get(alert.rule.kind) if alert.rule and alert.rule.kind in ASKED_KINDS.slots else None
     return kind.evidence_template if kind and alert.evidence else ""
 
@@ -236,6 +251,8 @@ def _detail_context(request: HttpRequest, alert: Alert) -> dict[str, Any]:
         "step": _next_step(alert), "query": why["query"], "why": why, "unit": why["unit"],
         "labels": ordered_labels(alert), "episodes": selectors.episodes_before(alert), "can_act": _may_respond(request),
         "fires": selectors.fires_since(alert, now - timedelta(days=30)), "reopened": selectors.reopened_times(alert),
+        "spans": CHOICES, "flapped_at": [datetime.fromtimestamp(ms / 1000, UTC) for ms in alert.recent_fires_ms],
+        "silences": silences_of(alert, now), "member": member_of(alert),
         "runbook": alert.annotations.get("runbook", ""), "runbook_url": alert.annotations.get("runbook_url", ""),
     }  # fmt: skip
 
@@ -259,15 +276,22 @@ def _run(name: str, alert_id: int, version: int, request: HttpRequest) -> Alert:
                               "reason": request.POST.get("reason", "").strip()[:2000]}  # fmt: skip
     if name == "assign":
         return actions.alert_assign(assignee_id=request.user.pk, **shared)
+    if name in TIMED:
+        usual = request.POST.get("snooze_for", "1h") if name == "snooze" else ""
+        until = until_of(request.POST, now=shared["now"], zone=zone_of(request), usual=usual)
+        return TIMED[name](until=until, **shared)
     return SERVICES[name](**shared)
 
 
 SERVICES: dict[str, Callable[..., Alert]] = {
-    "acknowledge": actions.alert_acknowledge, "unacknowledge": actions.alert_unacknowledge,
+    "unacknowledge": actions.alert_unacknowledge, "unsnooze": actions.alert_unsnooze,
     "resolve": actions.alert_resolve, "reopen": actions.alert_reopen, "note": actions.alert_note,
 }  # fmt: skip
+TIMED: dict[str, Callable[..., Alert]] = {"acknowledge": actions.alert_acknowledge, "snooze": actions.alert_snooze}
 WORDS = {"acknowledge": "acknowledged", "unacknowledge": "no longer acknowledged", "resolve": "resolved",
-         "reopen": "reopened", "assign": "assigned to you", "note": "noted"}  # fmt: skip
+         "reopen": "reopened", "assign": "assigned to you", "note": "noted", "snooze": "snoozed",
+         "unsnooze": "no longer snoozed"}  # fmt: skip
+BULK = ("acknowledge", "resolve", "assign", "snooze")
 
 
 def _version(text: str) -> int:
@@ -302,11 +326,11 @@ def act(request: HttpRequest, alert_id: int, action: str) -> HttpResponseBase:
 def bulk(request: HttpRequest) -> HttpResponseBase:
     """Do one thing to the chosen alerts and tell for each how it went."""
     action = request.POST.get("action", "")
-    if action not in ("acknowledge", "resolve", "assign"):
+    if action not in BULK:
         raise Http404
     chosen = [int(text) for text in request.POST.getlist("id")[: selectors.PAGE] if text.isdigit() and len(text) < 19]
     results = [_one_of_bulk(request, action, number) for number in chosen]
-    context = _inbox_context(request) | {"results": results, "action": action,
+    context = _inbox_context(request) | {"results": results, "action": action, "past": WORDS[action].split()[0],
                                          "done": sum(ok for _, ok, _ in results)}  # fmt: skip
     return render(request, "alerts/inbox.html", context)
 

@@ -28,10 +28,14 @@ class AlertFilter(filters.FilterSet):  # type: ignore[misc] # django-filter has 
     started_after = filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte")
     started_before = filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt")
     acknowledged = filters.BooleanFilter(field_name="acked_at", lookup_expr="isnull", exclude=True)
+    snoozed = filters.BooleanFilter(field_name="snoozed_until", lookup_expr="isnull", exclude=True)
+    flapping = filters.BooleanFilter(field_name="flapping_until", lookup_expr="isnull", exclude=True)
 
     class Meta:
         model = Alert
-        fields: ClassVar[list[str]] = ["state", "severity", "name", "rule", "assignee", "fingerprint"]
+        fields: ClassVar[list[str]] = [
+            "state", "severity", "name", "rule", "assignee", "fingerprint", "resolved_cause",
+        ]  # fmt: skip
 
 
 @extend_schema(tags=["alerts"])
@@ -64,11 +68,39 @@ class AlertViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
             raise exceptions.ValidationError({"detail": [str(refusal)]}) from refusal
         return Response(shapes.AlertSerializer(acted).data)
 
-    @extend_schema(request=shapes.ActSerializer, responses={200: shapes.AlertSerializer, 409: shapes.StaleSerializer})
+    @extend_schema(
+        request=shapes.AcknowledgeSerializer, responses={200: shapes.AlertSerializer, 409: shapes.StaleSerializer}
+    )
     @action(detail=True, methods=["post"])
     def acknowledge(self, request: Request, pk: str) -> Response:
-        """Take the alert on; its escalation stops."""
-        return self._act(services.alert_acknowledge, shapes.ActSerializer)
+        """Take the alert on; its escalation stops until it gets worse, its group grows, or the reminder passes."""
+        return self._act(services.alert_acknowledge, shapes.AcknowledgeSerializer, until="until")
+
+    @extend_schema(request=shapes.ActSerializer, responses={200: shapes.AlertSerializer, 409: shapes.StaleSerializer})
+    @action(detail=True, methods=["post"])
+    def unacknowledge(self, request: Request, pk: str) -> Response:
+        """Give the alert back; its policy begins again."""
+        return self._act(services.alert_unacknowledge, shapes.ActSerializer)
+
+    @extend_schema(
+        request=shapes.SnoozeSerializer, responses={200: shapes.AlertSerializer, 409: shapes.StaleSerializer}
+    )
+    @action(detail=True, methods=["post"])
+    def snooze(self, request: Request, pk: str) -> Response:
+        """Hear of the alert later: it is told again then, if it still fires."""
+        return self._act(services.alert_snooze, shapes.SnoozeSerializer, until="until")
+
+    @extend_schema(request=shapes.ActSerializer, responses={200: shapes.AlertSerializer, 409: shapes.StaleSerializer})
+    @action(detail=True, methods=["post"])
+    def unsnooze(self, request: Request, pk: str) -> Response:
+        """End a snooze before its time."""
+        return self._act(services.alert_unsnooze, shapes.ActSerializer)
+
+    @extend_schema(request=shapes.ActSerializer, responses={200: shapes.AlertSerializer, 409: shapes.StaleSerializer})
+    @action(detail=True, methods=["post"])
+    def reopen(self, request: Request, pk: str) -> Response:
+        """Take a resolution back; its policy begins again."""
+        return self._act(services.alert_reopen, shapes.ActSerializer)
 
     @extend_schema(request=shapes.ActSerializer, responses={200: shapes.AlertSerializer, 409: shapes.StaleSerializer})
     @action(detail=True, methods=["post"])
@@ -107,7 +139,7 @@ class NotificationFilter(filters.FilterSet):  # type: ignore[misc] # django-filt
 
     class Meta:
         model = Notification
-        fields: ClassVar[list[str]] = ["state", "kind", "alert", "channel", "episode"]
+        fields: ClassVar[list[str]] = ["state", "kind", "alert", "channel", "episode", "withheld"]
 
 
 @extend_schema(tags=["notifications"])

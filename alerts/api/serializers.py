@@ -1,5 +1,6 @@
 """What the API shows and takes; secrets go in and never come out."""
 
+from datetime import timedelta
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -7,6 +8,7 @@ from rest_framework import serializers
 
 from aivillage_console.accounts.models import User
 from aivillage_console.accounts.rest import StrictSerializer
+from aivillage_console.lib import clock
 from alerts.engine.issues import MOST_ALLOWED
 from alerts.models import (
     Alert,
@@ -28,14 +30,18 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
     """An alert as it stands."""
 
     shown_state = serializers.CharField(read_only=True)
+    modifiers = serializers.ListField(
+        child=serializers.CharField(), read_only=True, help_text="acknowledged, snoozed, flapping"
+    )
 
     class Meta:
         model = Alert
         fields = (
-            "id", "fingerprint", "episode", "name", "rule", "source", "state", "shown_state", "severity", "labels",
-            "annotations", "generator_url", "value", "threshold", "started_at", "resolved_at", "resolved_because",
-            "acked_at", "acked_by", "ack_reason", "assignee", "snoozed_until", "evidence", "decisions", "version",
-            "updated_at",
+            "id", "fingerprint", "episode", "name", "rule", "source", "state", "shown_state", "modifiers", "severity",
+            "labels", "annotations", "generator_url", "value", "threshold", "started_at", "fired_at", "stale_since",
+            "resolved_at", "resolved_cause", "resolved_because", "acked_at", "acked_by", "ack_reason", "ack_until",
+            "assignee", "snoozed_until", "snoozed_by", "flapping_since", "flapping_until", "flaps", "evidence",
+            "decisions", "last_pass", "version", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -54,6 +60,27 @@ class ActSerializer(StrictSerializer):
 
     version = serializers.IntegerField(min_value=1)
     reason = serializers.CharField(max_length=4000, required=False, allow_blank=True, default="")
+
+
+class AcknowledgeSerializer(ActSerializer):
+    """Taking an alert on, and until when at most."""
+
+    until = serializers.DateTimeField(required=False, allow_null=True, default=None, help_text="Empty: as is usual.")
+
+
+class SnoozeSerializer(ActSerializer):
+    """Until when nobody wants to hear of the alert: a time, or so many seconds from now."""
+
+    until = serializers.DateTimeField(required=False)
+    seconds = serializers.IntegerField(required=False, min_value=1, max_value=2_592_000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Ask for one of the two."""
+        if ("until" in attrs) == ("seconds" in attrs):
+            raise serializers.ValidationError({"until": "Give either until, a time, or seconds."})
+        if "seconds" in attrs:
+            attrs["until"] = clock.now() + timedelta(seconds=attrs.pop("seconds"))
+        return attrs
 
 
 class AssignSerializer(ActSerializer):
@@ -84,7 +111,8 @@ class NotificationSerializer(serializers.ModelSerializer[Notification]):
         model = Notification
         fields = (
             "id", "key", "alert", "episode", "step", "channel", "channel_name", "kind", "state", "urgent", "attempts",
-            "last_error", "due_at", "created_at", "deadline_at", "sent_at", "finished_at", "cancelled_because",
+            "last_error", "due_at", "created_at", "deadline_at", "sent_at", "finished_at", "withheld",
+            "cancelled_because",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -98,6 +126,20 @@ class _Configured(StrictSerializer, serializers.ModelSerializer[Any]):
 
     class Meta:
         abstract = True
+
+
+class NoiseSerializer(serializers.Serializer[Any]):
+    """How much noise a rule made in seven days."""
+
+    firings = serializers.IntegerField()
+    ended = serializers.IntegerField()
+    self_resolved = serializers.IntegerField(help_text="Episodes that ended and that nobody touched.")
+    acknowledged = serializers.IntegerField()
+    idle = serializers.IntegerField(help_text="Acknowledged ones in which nobody did anything else.")
+    pages = serializers.IntegerField(help_text="Steps of policies that were told, to however many channels.")
+    night_pages = serializers.IntegerField()
+    why_noisy = serializers.CharField(help_text="Empty where the rule is not called noisy.")
+    bars = serializers.ListField(child=serializers.IntegerField(), help_text="Firings in each six hours.")
 
 
 class RuleGroupSerializer(StrictSerializer, serializers.ModelSerializer[RuleGroup]):

@@ -7,7 +7,9 @@ from alerts.services.actions import (
     alert_note,
     alert_reopen,
     alert_resolve,
+    alert_snooze,
     alert_unacknowledge,
+    alert_unsnooze,
 )
 from alerts.services.audit import audit_and_repair
 from alerts.services.backfill import backfill_cancel, backfill_due, backfill_order
@@ -36,7 +38,9 @@ from alerts.services.incidents import (
 )
 from alerts.services.intake import Incoming, alerts_intake, resolve_timed_out
 from alerts.services.integrations import Issued, integration_of, integration_rotate, integration_save
+from alerts.services.lifecycle import lifecycle_due
 from alerts.services.messages import Message, hints_of, inbound_due, message_keep, reading_of
+from alerts.services.noise import NOTHING, noise_of
 from alerts.services.reconcile import reconcile_due, reconcile_in_background
 from alerts.services.retention import retain
 from alerts.services.rule_files import rule_files_export, rule_files_import
@@ -44,6 +48,7 @@ from alerts.services.sync import sync_due
 from alerts.services.unquieting import BadSilence, NoSilence, Wanted, silence_expire, silence_save, unquiet_due
 
 __all__ = [
+    "NOTHING",
     "BadSilence",
     "Delivery",
     "Incoming",
@@ -59,7 +64,9 @@ __all__ = [
     "alert_note",
     "alert_reopen",
     "alert_resolve",
+    "alert_snooze",
     "alert_unacknowledge",
+    "alert_unsnooze",
     "alerts_intake",
     "audit_and_repair",
     "backfill_cancel",
@@ -88,7 +95,9 @@ __all__ = [
     "integration_of",
     "integration_rotate",
     "integration_save",
+    "lifecycle_due",
     "message_keep",
+    "noise_of",
     "notification_replay",
     "observe",
     "reading_of",

@@ -11,10 +11,11 @@ from aivillage_console.accounts.services import Actor, audit
 from alerts.engine.reasons import Held, ResolvedCause, Why
 from alerts.engine.states import AlertState
 from alerts.models import Alert
-from alerts.services import owed
+from alerts.services import owed, tracing
 from alerts.services.decide import conclude, event, free, rearm, ring_alert, stop_escalation, wake
 
-Change = Callable[[Alert], None]
+# What is done to a locked alert; returns whether somebody is told, or why not, where that is a question.
+Change = Callable[[Alert], Why | None]
 # The farthest an acknowledgement or a snooze reaches.
 LONGEST = timedelta(days=30)
 
@@ -47,16 +48,27 @@ def _act(alert_id: int, version: int, actor: Actor, kind: str, reason: str, now:
         if alert.version != version:
             raise StaleVersion(alert)
         before = _seen_by(alert)
-        change(alert)
+        why = change(alert)
         alert.version, alert.updated_at = alert.version + 1, now
         wake(alert)
-        alert.save()
         origin: dict[str, Any] = {"via": actor.via} if actor.via else {}
-        event(alert, kind=kind, now=now, actor=actor, reason=reason, **origin)
+        traced = _traced(alert, kind, why, actor, now) if why is not None else {}
+        alert.save()
+        event(alert, kind=kind, now=now, actor=actor, reason=reason, **origin, **traced)
         after = {**_seen_by(alert), "reason": reason, **origin}
         audit(actor, f"alert.{kind}", alert, before=before, after=after, now=now)
         ring_alert(alert)
     return alert
+
+
+def _traced(alert: Alert, kind: str, why: Why, actor: Actor, now: datetime) -> dict[str, Any]:
+    """Put into the alert, and return for its story, how what a person did ended."""
+    gate = {"stage": "by hand", "verdict": kind, "reason": f"{actor.label} did it"}
+    alert.last_pass = tracing.passed(
+        now, why, f"{kind} by {actor.label}", rule_version=alert.last_pass.get("rule_version") or 0,
+        policy=alert.last_pass.get("policy"),
+    )  # fmt: skip
+    return {**tracing.kept(alert), "decisions": [gate]}
 
 
 def _ahead(until: datetime, now: datetime) -> datetime:
@@ -76,7 +88,7 @@ def alert_acknowledge(
     reminder that is usual here unless it is given.
     """
 
-    def change(alert: Alert) -> None:
+    def change(alert: Alert) -> Why | None:
         if alert.state == AlertState.RESOLVED:
             raise NotPossible("The alert is resolved; there is nothing to acknowledge.")
         usual = settings.CONFIG.ack_reminder_seconds
@@ -89,6 +101,7 @@ def alert_acknowledge(
         stop_escalation(alert, because=because)
         owed.cancel_unsent(alert, held=Held(Why.ACKNOWLEDGED, f"{because} before this was sent"), now=now)
         owed.tell_update(alert, now=now, but_not=actor.kind)
+        return Why.ACKNOWLEDGED
 
     return _act(alert_id, version, actor, "acknowledged", reason, now, change)
 
@@ -98,7 +111,7 @@ def alert_snooze(
 ) -> Alert:
     """Hear of an alert later: nobody is told before `until`, and then it is told again if it still fires."""
 
-    def change(alert: Alert) -> None:
+    def change(alert: Alert) -> Why | None:
         if alert.state not in (AlertState.FIRING, AlertState.UNKNOWN):
             raise NotPossible(f"The alert is {alert.state}; only one that fires can be snoozed.")
         free(alert)
@@ -108,6 +121,7 @@ def alert_snooze(
         # The policy itself is the alarm clock: it survives every process, and rings once.
         rearm(alert, now=until)
         owed.tell_update(alert, now=now, but_not=actor.kind, said=f"Snoozed by {actor.label} until {until:%H:%M} UTC")
+        return Why.SNOOZED
 
     return _act(alert_id, version, actor, "snoozed", reason, now, change)
 
@@ -115,12 +129,13 @@ def alert_snooze(
 def alert_unsnooze(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
     """End a snooze before its time; the alert's policy begins again at the first step."""
 
-    def change(alert: Alert) -> None:
+    def change(alert: Alert) -> Why | None:
         if alert.snoozed_until is None:
             raise NotPossible("The alert is not snoozed.")
         free(alert)
-        if alert.state in (AlertState.FIRING, AlertState.UNKNOWN):
-            rearm(alert, now=now)
+        if alert.state not in (AlertState.FIRING, AlertState.UNKNOWN):
+            return Why.NOT_FIRING
+        return Why.TOLD if rearm(alert, now=now) else Why.NO_POLICY
 
     return _act(alert_id, version, actor, "unsnoozed", reason, now, change)
 
@@ -128,14 +143,18 @@ def alert_unsnooze(*, alert_id: int, version: int, actor: Actor, reason: str = "
 def alert_unacknowledge(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
     """Give an alert back; its policy begins again at the first step."""
 
-    def change(alert: Alert) -> None:
+    def change(alert: Alert) -> Why | None:
         if alert.acked_at is None:
             raise NotPossible("The alert is not acknowledged.")
         free(alert)
         # Begun again, its policy tells whoever it told before; that is the word that it was given back.
         running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
-        if running and not rearm(alert, now=now):
-            owed.tell_update(alert, now=now, but_not=actor.kind)
+        if not running:
+            return Why.NOT_FIRING
+        if rearm(alert, now=now):
+            return Why.TOLD
+        owed.tell_update(alert, now=now, but_not=actor.kind)
+        return Why.NO_POLICY
 
     return _act(alert_id, version, actor, "unacknowledged", reason, now, change)
 
@@ -147,7 +166,7 @@ def _at_rest(alert: Alert) -> None:
 def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
     """End the episode by hand; while its condition still holds it stays silent, and says so in its decisions."""
 
-    def change(alert: Alert) -> None:
+    def change(alert: Alert) -> Why | None:
         if alert.state == AlertState.RESOLVED:
             raise NotPossible("The alert is resolved already.")
         alert.state, alert.resolved_at = AlertState.RESOLVED.value, now
@@ -157,7 +176,7 @@ def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = ""
         _at_rest(alert)
         because = f"{actor.label} resolved it: it does not fire again before its condition has ended once"
         alert.decisions = [*alert.decisions, {"stage": "deduplicate", "verdict": "quiet", "reason": because}]
-        conclude(alert, now=now)
+        return Why.TOLD if conclude(alert, now=now) else Why.UNTOLD
 
     return _act(alert_id, version, actor, "resolved", reason, now, change)
 
@@ -165,7 +184,7 @@ def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = ""
 def alert_reopen(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
     """Take a resolution back; its policy begins again at the first step."""
 
-    def change(alert: Alert) -> None:
+    def change(alert: Alert) -> Why | None:
         if alert.state != AlertState.RESOLVED:
             raise NotPossible("The alert is not resolved.")
         alert.state, alert.resolved_at, alert.resolved_because = AlertState.FIRING.value, None, ""
@@ -174,7 +193,7 @@ def alert_reopen(*, alert_id: int, version: int, actor: Actor, reason: str = "",
         _at_rest(alert)
         held = Held(Why.FIRES_AGAIN, "it was reopened before this was sent")
         owed.cancel_unsent(alert, held=held, now=now, kinds=["resolve"])
-        rearm(alert, now=now)
+        return Why.TOLD if rearm(alert, now=now) else Why.NO_POLICY
 
     return _act(alert_id, version, actor, "reopened", reason, now, change)
 
@@ -184,8 +203,9 @@ def alert_assign(
 ) -> Alert:
     """Give the alert to a person, or to nobody (None)."""
 
-    def change(alert: Alert) -> None:
+    def change(alert: Alert) -> Why | None:
         alert.assignee_id = assignee_id
+        return None
 
     return _act(alert_id, version, actor, "assigned", reason, now, change)
 

@@ -13,6 +13,7 @@ from django.db import models, transaction
 from aivillage_console.accounts.services import Actor, audit
 from aivillage_console.lib import live
 from alerts.channels import CHANNELS
+from alerts.engine.escalation import trigger_problems
 from alerts.engine.issues import allowed_problem
 from alerts.models import (
     Canary,
@@ -26,6 +27,7 @@ from alerts.models import (
     RuleGroup,
 )
 from alerts.rules.validation import group_problems, rule_problems
+from alerts.services.labelsets import end_all
 from alerts.services.record import recording_end, recording_rules_of
 
 OWN_FIELDS = {
@@ -124,6 +126,9 @@ def group_save(group: RuleGroup, *, actor: Actor, now: datetime) -> RuleGroup:
         group.due_at = now
     checked(group, group_problems(group.labels))
     saved(group, stored, actor=actor, now=now)
+    if isinstance(stored, RuleGroup) and stored.enabled and not group.enabled:
+        for rule in group.rules.all():
+            end_all(rule, now, "the group of its rule was switched off")
     return group
 
 
@@ -134,6 +139,8 @@ def rule_save(rule: Rule, *, actor: Actor, now: datetime, version: int | None = 
     names = ("kind", "name", "spec", "severity", "labels", "annotations", "window_seconds")
     checked(rule, rule_problems({name: getattr(rule, name) for name in names}))
     saved(rule, stored, actor=actor, now=now)
+    if isinstance(stored, Rule) and stored.enabled and not rule.enabled:
+        end_all(rule, now, "its rule was switched off")
     return rule
 
 
@@ -166,7 +173,10 @@ def channel_save(
     stored = stored_of(channel, version)
     moved = isinstance(stored, Channel) and channel_moved(stored, channel)
     kept = "" if moved or stored is None else channel.unseal()
-    checked(channel, _channel_problems(channel, kept if secret is None else secret))
+    problems = _channel_problems(channel, kept if secret is None else secret)
+    if found := trigger_problems(channel.filters):
+        problems["filters"] = found
+    checked(channel, problems)
     if secret is not None:
         channel.seal(secret)
     elif moved:
@@ -224,6 +234,8 @@ def policy_save(
     stored = stored_of(policy, version)
     delays = [step.get("delay_seconds", 0) for step in steps or []]
     problems = {"steps": "Each step comes after the one before it."} if delays != sorted(delays) else {}
+    if found := trigger_problems(policy.triggers):
+        problems["triggers"] = found
     checked(policy, problems)
     before = described(stored) if stored is not None else None
     if stored is not None:
@@ -237,11 +249,19 @@ def policy_save(
     return policy
 
 
+def _rules_of(obj: models.Model) -> Sequence[Rule]:
+    if isinstance(obj, RuleGroup):
+        return list(Rule.objects.filter(group=obj))
+    return [obj] if isinstance(obj, Rule) else []
+
+
 @transaction.atomic
 def configured_delete(obj: models.Model, *, actor: Actor, now: datetime) -> None:
     """Delete a rule, group, channel, policy or webhook."""
     before, identity = described(obj), str(obj.pk)
     recording_end(recording_rules_of(obj), now)
+    for rule in _rules_of(obj):
+        end_all(rule, now, "its rule was deleted")
     name = obj._meta.model_name or ""
     obj.delete()
     audit(actor, f"{name}.delete", object_type=name, object_id=identity, now=now, before=before)

@@ -8,7 +8,6 @@ from django.db import transaction
 from aivillage_console.accounts.services import Actor
 from alerts.models import Rule, RuleGroup
 from alerts.services.configuration import configured_delete, rule_save
-from alerts.services.labelsets import retire
 
 STEPS = {"up": -1, "down": 1}
 
@@ -34,7 +33,7 @@ def rule_move(rule: Rule, *, to: str, actor: Actor, now: datetime, group_id: UUI
 
 
 def _to_group(rule: Rule, group_id: UUID | None, actor: Actor, now: datetime) -> str:
-    group = RuleGroup.objects.filter(pk=group_id).first()
+    group = RuleGroup.objects.filter(pk=group_id).first() if group_id else None
     if group is None:
         raise ValueError("there is no such group")
     last = Rule.objects.filter(group=group).order_by("-position").values_list("position", flat=True).first()
@@ -46,7 +45,6 @@ def _to_group(rule: Rule, group_id: UUID | None, actor: Actor, now: datetime) ->
 @transaction.atomic
 def rule_delete(rule: Rule, *, actor: Actor, now: datetime) -> None:
     """Delete a rule; its alerts end first, because nobody would end them after it."""
-    retire(rule, now)
     configured_delete(rule, actor=actor, now=now)
 
 

@@ -46,7 +46,12 @@
     if (button && !button.disabled) button.click();
     return Boolean(button);
   };
-  for (const key of ["a", "r", "m", "n"]) onKey(key, act(key));
+  for (const key of ["a", "e", "r", "m", "n", "s", "z"]) onKey(key, act(key));
+  onKey("u", () => {
+    const undo = $("[data-undo]");
+    if (undo) undo.click();
+    return Boolean(undo);
+  });
 
   let lastBox = null;
   const count = () => {

@@ -12,7 +12,7 @@ from alerts.models import Alert, Channel, DeliveryAttempt, Notification
 
 BASE = "/api/console/v1"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-ACTIONS = ["acknowledge", "resolve", "assign", "note"]
+ACTIONS = ["acknowledge", "unacknowledge", "snooze", "unsnooze", "resolve", "reopen", "assign", "note"]
 Api = Callable[[str], APIClient]
 
 
@@ -25,7 +25,7 @@ def alert_made(number: int, **changes: Any) -> Alert:
 def message_made(state: str, alert: Alert, **changes: Any) -> Notification:
     ends: dict[str, dict[str, Any]] = {
         "due": {}, "done": {"sent_at": START, "finished_at": START}, "failed": {"finished_at": START},
-        "cancelled": {"finished_at": START, "cancelled_because": "acknowledged"},
+        "cancelled": {"finished_at": START, "cancelled_because": "acknowledged", "withheld": "acknowledged"},
     }  # fmt: skip
     facts: dict[str, Any] = {"kind": "fire", "channel_name": "hook", "key": f"{state}{alert.pk}", **ends[state]}
     facts |= {"created_at": START, "due_at": START, "deadline_at": START + timedelta(minutes=5)}
@@ -38,7 +38,7 @@ def alert(db: None) -> Alert:
 
 
 def body_of(action: str, version: int) -> dict[str, Any]:
-    more = {"assignee": None} if action == "assign" else {}
+    more: dict[str, Any] = {"assign": {"assignee": None}, "snooze": {"seconds": 60}}.get(action, {})
     return {"version": version, "reason": "looked at it", **more}
 
 

@@ -5,6 +5,8 @@ service token in. Refused means 401, 403, or a redirect to the sign-in page. Let
 carries no proper body and no existing id, so 400, 404, 409, 410 and 422 say "you may, but not like this".
 """
 
+from tests.permissions.reports import expected as expected_of_reports
+
 READ = ("01111", {"read"})
 RESPOND = ("00111", {"respond"})
 WRITE = ("00011", {"write"})
@@ -47,13 +49,16 @@ for path in ("/incidents/", "/incidents/<int:incident_id>/"):
     EXPECTED[("GET", path)] = ("01111", set())
 for path in ("/incidents/make/", "/incidents/<int:incident_id>/<slug:action>/"):
     EXPECTED[("POST", path)] = ("00111", set())
+EXPECTED[("GET", f"{API}rules/<pk>/noise/")] = READ
+EXPECTED[("GET", f"{API}thresholds/")] = READ
+EXPECTED[("GET", f"{API}thresholds/<pk>/")] = READ
 EXPECTED[("GET", f"{API}backfills/")] = READ
 EXPECTED[("GET", f"{API}backfills/<pk>/")] = READ
 EXPECTED[("POST", f"{API}backfills/<pk>/cancel/")] = WRITE
 for noun in ("alerts", "notifications"):
     EXPECTED[("GET", f"{API}{noun}/")] = READ
     EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
-for verb in ("acknowledge", "resolve", "assign", "note"):
+for verb in ("acknowledge", "unacknowledge", "snooze", "unsnooze", "resolve", "reopen", "assign", "note"):
     EXPECTED[("POST", f"{API}alerts/<pk>/{verb}/")] = RESPOND
 EXPECTED[("GET", f"{API}alerts/<pk>/events/")] = READ
 EXPECTED[("GET", f"{API}notifications/<pk>/attempts/")] = READ
@@ -100,6 +105,25 @@ for path in (
     EXPECTED[("POST", path)] = RESPONDERS
 for path in ("/security/allowed/add/", "/security/allowed/<uuid:entry_id>/remove/"):
     EXPECTED[("POST", path)] = ("00011", set())
+EXPECTED[("GET", "/alerts/configuration/")] = PEOPLE
+EXPECTED[("GET", "/alerts/configuration/export/")] = ("00011", set())
+for path in ("plan", "apply", "replay"):
+    EXPECTED[("POST", f"/alerts/configuration/{path}/")] = ("00011", set())
+for path in ("plan", "apply"):
+    EXPECTED[("POST", f"{API}configuration/{path}/")] = WRITE
+EXPECTED[("GET", f"{API}configuration/export/")] = WRITE
+for path in ("/alerts/rules/", "/alerts/rules/<uuid:rule_id>/"):
+    EXPECTED[("GET", path)] = PEOPLE
+for path in (
+    "new/", "<uuid:rule_id>/edit/", "groups/new/", "groups/<uuid:group_id>/", "backtest/<uuid:job_id>/",
+):  # fmt: skip
+    EXPECTED[("GET", f"/alerts/rules/{path}")] = ("00011", set())
+    EXPECTED[("POST", f"/alerts/rules/{path}")] = ("00011", set())
+for path in (
+    "convert/", "preview/", "backtest/", "groups/<uuid:group_id>/delete/", "<uuid:rule_id>/switch/",
+    "<uuid:rule_id>/move/", "<uuid:rule_id>/delete/",
+):  # fmt: skip
+    EXPECTED[("POST", f"/alerts/rules/{path}")] = ("00011", set())
 for path in ("/setup/token/", "/setup/demo/"):
     EXPECTED[("POST", path)] = ("00001", set())
 for path in (
@@ -156,6 +180,34 @@ EXPECTED[("POST", f"{API}integrations/")] = ADMIN
 EXPECTED[("PATCH", f"{API}integrations/<pk>/")] = ADMIN
 EXPECTED[("DELETE", f"{API}integrations/<pk>/")] = ADMIN
 EXPECTED[("POST", f"{API}integrations/<pk>/rotate/")] = ADMIN
+for tail in (
+    "", "calendar/", "<uuid:silence_id>/", "mute-times/", "mute-times/<uuid:times_id>/", "inhibitions/",
+    "inhibitions/<uuid:rule_id>/",
+):  # fmt: skip
+    EXPECTED[("GET", f"/silences/{tail}")] = PEOPLE
+EXPECTED[("GET", "/silences/new/")] = ("00111", set())
+for tail in ("new/", "chosen/", "preview/", "<uuid:silence_id>/save/", "<uuid:silence_id>/<slug:action>/"):
+    EXPECTED[("POST", f"/silences/{tail}")] = ("00111", set())
+for noun, key in (("mute-times", "times_id"), ("inhibitions", "rule_id")):
+    EXPECTED[("GET", f"/silences/{noun}/new/")] = ("00011", set())
+    EXPECTED[("POST", f"/silences/{noun}/new/")] = ("00011", set())
+    for verb in ("save", "delete"):
+        EXPECTED[("POST", f"/silences/{noun}/<uuid:{key}>/{verb}/")] = ("00011", set())
+    EXPECTED[("GET", f"{API}{noun}/")] = READ
+    EXPECTED[("POST", f"{API}{noun}/")] = WRITE
+    EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
+    EXPECTED[("PATCH", f"{API}{noun}/<pk>/")] = WRITE
+    EXPECTED[("DELETE", f"{API}{noun}/<pk>/")] = WRITE
+EXPECTED[("POST", "/silences/mute-times/preview/")] = ("00011", set())
+EXPECTED[("GET", f"{API}mute-times/<pk>/occurrences/")] = READ
+EXPECTED[("GET", f"{API}inhibitions/<pk>/inhibits/")] = READ
+EXPECTED[("GET", f"{API}silences/")] = READ
+EXPECTED[("GET", f"{API}silences/<pk>/")] = READ
+EXPECTED[("POST", f"{API}silences/")] = RESPOND
+EXPECTED[("PUT", f"{API}silences/<pk>/")] = RESPOND
+for verb in ("extend", "end"):
+    EXPECTED[("POST", f"{API}silences/<pk>/{verb}/")] = RESPOND
+EXPECTED[("GET", f"{API}silences/preview/")] = READ
 EXPECTED[("GET", f"{API}changes/")] = READ
 EXPECTED[("GET", f"{API}changes/<pk>/")] = READ
 # Open to loopback, where the test client sits; other addresses need a scrape token.
@@ -191,3 +243,4 @@ EXPECTED[("GET", "/explore/metrics/targets/")] = PEOPLE
 for noun in ("cardinality", "storage", "naming"):
     EXPECTED[("GET", f"/explore/metrics/{noun}/")] = PEOPLE
 EXPECTED[("GET", f"{API}metric-advice/")] = READ
+EXPECTED |= expected_of_reports()

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.admin import site
@@ -20,24 +20,30 @@ from alerts.models import (
     InboundHook,
     InboundKey,
     InboundMessage,
+    Inhibition,
     Integration,
     Link,
+    MuteTime,
     Notification,
     Policy,
     RecordingBackfill,
     Rule,
     RuleGroup,
     Silence,
+    ThresholdHistory,
     WebhookIn,
 )
 from forge_dashboard.models import Artifact, Checkpoint, GateResult, PhaseRun, PipelineEvent, Run
 from health.models import Check, Component
 from metrics.models import Metric, RemoteTarget, ScrapePool, ScrapeTarget
 from security.models import AllowEntry, Block, DetectorPulse, EnforcerPull, Finding, SecurityEvent
+from tests.permissions import reports
 from tests.permissions.incidents import Incidents, correlation_rule, incidents_of
 
 SYSTEM = services.Actor.system("test")
 HOOK = {"url": "https://93.184.216.34/hook"}
+SOON = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+SILENCE = {"matchers": 'a="b"', "reason": "new disks", "ends_at": SOON}
 
 
 @dataclass(frozen=True)
@@ -86,14 +92,36 @@ class Objects:
         held = [{"name": "a", "value": "b", "isRegex": False, "isEqual": True}]
         return Silence.objects.first() or Silence.objects.create(matchers=held, **facts)
 
+    @property
+    def mute_time(self) -> MuteTime:
+        """Return the mute time there is, or make it."""
+        nights = [{"times": [{"start_time": "00:00", "end_time": "06:00"}]}]
+        return MuteTime.objects.first() or MuteTime.objects.create(name="nights", intervals=nights)
+
+    @property
+    def inhibition(self) -> Inhibition:
+        """Return the inhibition there is, or make it."""
+        held = {"source_matchers": ["a=b"], "target_matchers": ["a=c"]}
+        return Inhibition.objects.first() or Inhibition.objects.create(name="node down", **held)
+
+    @property
+    def threshold(self) -> ThresholdHistory:
+        """Return the threshold there is, or make it."""
+        series = {"series": "f" * 64, "at": datetime.now(UTC), "value": 1.0}
+        return ThresholdHistory.objects.first() or ThresholdHistory.objects.create(rule=self.rule, **series)
+
     def of(self, path: str) -> Any:
         """Return the id of the object that this path speaks of."""
         nouns = {
+            **reports.nouns(),
             "/v2/alerts/": self.integration, "/integrations/": self.integration, "/changes/": self.change,
             "/incidents/": self.incidents.incident, "/correlation-rules/": correlation_rule(),
             "/backfill/": self.past, "/backfills/": self.backfill,
+            "/mute-times/": self.mute_time, "/inhibitions/": self.inhibition, "/silences/": self.silence,
             "/silence/": self.silence,
-            "/rules/": self.rule, "/rule-groups/": self.group, "/channels/": self.channel, "/setup/test/": self.channel,
+            "/thresholds/": self.threshold,
+            "/rules/groups/": self.group, "/rules/": self.rule, "/rule-groups/": self.group,
+            "/channels/": self.channel, "/setup/test/": self.channel,
             "/policies/": self.policy, "/components/": self.check.component, "/checks/": self.check,
             "/health/": self.check.component, "/notifications/": self.notification, "/messages/": self.notification,
             "/hooks/": self.hook, "/alerts/": self.alert, "/tokens/": self.token, "/sources/": self.source,
@@ -216,12 +244,19 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
     return {
         "rules/": {**rule, "severity": "low"}, "rules/<pk>/": {"for_seconds": 60},
         "rules/<pk>/backfill/": {"start_at": "2026-11-20T00:00:00Z", "end_at": "2026-11-20T01:00:00Z"},
+        "configuration/plan/": {"text": ""}, "configuration/apply/": {"text": "groups: [{name: imported}]"},
         "rule-groups/": {"name": "mine", "interval_seconds": 15}, "rule-groups/<pk>/": {"interval_seconds": 30},
         "scrape-pools/": {"name": "other"}, "scrape-pools/<pk>/": {"enabled": False},
         "scrape-pools/import/": {"text": "scrape_configs: [{job_name: imported}]"},
         "channels/": {"name": "other", "type": "webhook", "config": HOOK}, "channels/<pk>/": {"name": "renamed"},
         "remote-targets/": {"name": "other", "config": {"url": "https://store.example.org/api/v1/write"}},
         "remote-targets/<pk>/": {"enabled": False},
+        "silences/": SILENCE, "silences/<pk>/": SILENCE,
+        "silences/<pk>/extend/": {"ends_at": SILENCE["ends_at"]}, "silences/<pk>/end/": {},
+        "mute-times/": {"name": "weekend", "intervals": [{"weekdays": ["saturday:sunday"]}]},
+        "mute-times/<pk>/": {"enabled": False}, "inhibitions/<pk>/": {"enabled": False},
+        "inhibitions/": {"name": "rack", "source_matchers": ["a=b"], "target_matchers": ["a=c"], "equal": ["rack"]},
+        **reports.BODIES,
         "integrations/": {"name": "other", "tool": "grafana"}, "integrations/<pk>/": {"enabled": False},
         "hooks/": {"name": "gh2"}, "hooks/<pk>/": {"allowed_users": ["octocat"]},
         "components/": {"name": "hyperrag"}, "components/<pk>/": {"owner": "eva"}, "checks/<pk>/": {"weight": 2},
@@ -230,6 +265,8 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         **made.incidents.bodies(str(made.user.pk)),
         "policies/": {"name": "day"}, "policies/<pk>/": {"name": "renamed"},
         "alerts/<pk>/acknowledge/": act, "alerts/<pk>/resolve/": act, "alerts/<pk>/note/": act,
+        "alerts/<pk>/unacknowledge/": act, "alerts/<pk>/unsnooze/": act, "alerts/<pk>/reopen/": act,
+        "alerts/<pk>/snooze/": {**act, "seconds": 3600},
         "alerts/<pk>/assign/": {**act, "assignee": str(made.user.pk)},
         "tokens/": {"name": "cd", "kind": "service", "scopes": ["admin"]}, "sources/": {"name": "web"},
         "blocks/": {"scope": "ip", "value": "192.0.2.8", "reason": "scans"},

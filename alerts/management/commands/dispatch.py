@@ -14,6 +14,7 @@ MAINTAIN_SECONDS = 10
 RETAIN_SECONDS = 3600
 RECONCILE_SECONDS = 5
 UNQUIET_SECONDS = 1
+LIFECYCLE_SECONDS = 1
 INCIDENTS_SECONDS = 3
 HANDOVER_SECONDS = 5
 COVERED_SECONDS = 60
@@ -41,6 +42,10 @@ def _time_out(now: datetime) -> None:
 
 def _retain(now: datetime) -> None:
     services.retain(now=now)
+
+
+def _live_on(now: datetime) -> None:
+    services.lifecycle_due(now=now)
 
 
 def _unquiet(now: datetime) -> None:
@@ -79,6 +84,7 @@ class Command(BaseCommand):
         chores = [
             Chore(RECONCILE_SECONDS, _reconcile), Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out),
             Chore(RETAIN_SECONDS, _retain), Chore(UNQUIET_SECONDS, _unquiet), Chore(INCIDENTS_SECONDS, _incidents),
-            Chore(HANDOVER_SECONDS, _hand_over), Chore(COVERED_SECONDS, _look_at_silences),
+            Chore(LIFECYCLE_SECONDS, _live_on), Chore(HANDOVER_SECONDS, _hand_over),
+            Chore(COVERED_SECONDS, _look_at_silences),
         ]  # fmt: skip
         Sweeper(watches, chores).run()
