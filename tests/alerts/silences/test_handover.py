@@ -14,7 +14,7 @@ from alerts.models import Alert, Channel, Notification, Silence
 from alerts.services import dispatch_due, handovers_due, silences_look
 from alerts.services.letters import letter_of
 from alerts.services.silencing import silence_end, silence_until
-from tests.alerts.silencing.conftest import ADA, silenced
+from tests.alerts.silences.conftest import ADA, silenced
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

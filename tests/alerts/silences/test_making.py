@@ -22,7 +22,7 @@ from alerts.services.silencing import (
     silence_until,
     warnings_of,
 )
-from tests.alerts.silencing.conftest import ADA, silenced
+from tests.alerts.silences.conftest import ADA, silenced
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DISK = matchers_read("alertname=DiskFull")
