@@ -6,6 +6,7 @@ from alerts import views
 from alerts.heartbeats import pages as heartbeat_pages
 from alerts.inbound import pages
 from alerts.incidents import pages as incident_pages
+from alerts.rule_pages import backtests, editing, groups, listing, page
 from alerts.testruns import pages as testrun_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,6 +16,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<int:alert_id>/", views.detail, name="detail"),
     path("<int:alert_id>/<slug:action>/", views.act, name="act"),
     path("messages/<int:notification_id>/retry/", views.retry, name="retry"),
+    path("rules/", listing.rules, name="rules"),
+    path("rules/new/", editing.new, name="rule-new"),
+    path("rules/convert/", editing.convert, name="rule-convert"),
+    path("rules/preview/", editing.preview, name="rule-preview"),
+    path("rules/backtest/", backtests.run, name="rule-backtest"),
+    path("rules/backtest/<uuid:job_id>/", backtests.job, name="rule-backtest-job"),
+    path("rules/groups/new/", groups.new, name="rule-group-new"),
+    path("rules/groups/<uuid:group_id>/", groups.edit, name="rule-group"),
+    path("rules/groups/<uuid:group_id>/delete/", groups.delete, name="rule-group-delete"),
+    path("rules/<uuid:rule_id>/", page.rule, name="rule"),
+    path("rules/<uuid:rule_id>/edit/", editing.edit, name="rule-edit"),
+    path("rules/<uuid:rule_id>/switch/", listing.switch, name="rule-switch"),
+    path("rules/<uuid:rule_id>/move/", listing.move, name="rule-move"),
+    path("rules/<uuid:rule_id>/delete/", editing.delete, name="rule-delete"),
 ]
 
 # At /incidents/.

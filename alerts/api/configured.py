@@ -97,6 +97,14 @@ class RuleViewSet(ConfiguredViewSet):
         """Save a rule."""
         return configuration.rule_save(obj, actor=self.actor, now=clock.now(), version=version)
 
+    @extend_schema(responses=shapes.NoiseSerializer)
+    @action(detail=True, filterset_fields=None, pagination_class=None)
+    def noise(self, request: Request, pk: str) -> Response:
+        """Say how much noise a rule made in seven days; nights are those of UTC."""
+        rule = self.get_object()
+        found = services.noise_of([rule.pk], now=clock.now()).get(rule.pk, services.NOTHING)
+        return Response(shapes.NoiseSerializer(found).data)
+
     @extend_schema(request=shapes.BackfillOrderSerializer, responses={202: shapes.BackfillSerializer})
     @action(detail=True, methods=["post"])
     def backfill(self, request: Request, pk: str) -> Response:

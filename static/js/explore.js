@@ -74,16 +74,19 @@
     box.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 120); });
     box.addEventListener("blur", close);
     box.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); close(); box.form.requestSubmit(); return; }
+      // In a larger form Enter is the box's own business.
+      const runs = !("plain" in box.dataset);
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && runs) { event.preventDefault(); close(); box.form.requestSubmit(); return; }
       if (event.key === " " && event.ctrlKey) { event.preventDefault(); wanted = true; ask(); return; }
-      if (event.key === "Enter" && !event.shiftKey && (list.hidden || !wanted)) { event.preventDefault(); close(); box.form.requestSubmit(); return; }
-      if (list.hidden) return;
+      if (event.key === "Enter" && !event.shiftKey && runs && (list.hidden || !wanted)) { event.preventDefault(); close(); box.form.requestSubmit(); return; }
+      if (list.hidden || (event.key === "Enter" && !wanted)) return;
       if (event.key === "ArrowDown" || event.key === "ArrowUp") { wanted = true; chosen = (chosen + (event.key === "ArrowDown" ? 1 : options.length - 1)) % options.length; mark(); event.preventDefault(); }
       if (event.key === "Enter" || event.key === "Tab") { event.preventDefault(); take(chosen); }
       if (event.key === "Escape") { event.stopPropagation(); close(); }
     });
   };
   for (const box of $$("[data-complete]")) attach(box);
+  window.ui.completions = attach;
 
   // ---- The form that asks without PromQL shows the query it makes while it is filled in.
   const form = $("[data-ask]");

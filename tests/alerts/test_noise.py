@@ -38,9 +38,10 @@ def episode(rule: Rule, number: int, *events: tuple[float, str, str], name: str 
 
 def page(alert: Alert, key: str, at: datetime, *, state: str = "done", step: int = 0, channel: str = "ops") -> None:
     """Owe one message."""
+    why = {"cancelled_because": "folded", "withheld": "digest"} if state == "cancelled" else {}
     Notification.objects.create(
         key=key, alert=alert, episode=1, step=step, channel_name=channel, kind="fire", state=state, created_at=at,
-        due_at=at, deadline_at=at, **({"cancelled_because": "folded", "withheld": "digest"} if state == "cancelled" else {}),
+        due_at=at, deadline_at=at, **why,
     )  # fmt: skip
 
 

@@ -91,6 +91,6 @@ def test_create_rule_opens_the_form_with_the_query_filled_in(open_context: Any, 
     page = open_context().new_page()
     page.goto("/explore/metrics/?q=queue_depth%20%3E%202")
     page.get_by_role("link", name="Create rule").click()
-    page.wait_for_url(re.compile("/admin/alerts/rule/add/"))
+    page.wait_for_url(re.compile("/alerts/rules/new/"))
     filled = page.evaluate("[...document.querySelectorAll('input, textarea')].map(field => field.value)")
     assert any("queue_depth > 2" in value for value in filled)

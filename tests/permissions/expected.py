@@ -52,6 +52,7 @@ for path in ("/incidents/make/", "/incidents/<int:incident_id>/<slug:action>/"):
 EXPECTED[("GET", f"{API}rules/<pk>/noise/")] = READ
 EXPECTED[("GET", f"{API}thresholds/")] = READ
 EXPECTED[("GET", f"{API}thresholds/<pk>/")] = READ
+EXPECTED[("GET", f"{API}rules/<pk>/noise/")] = READ
 EXPECTED[("GET", f"{API}backfills/")] = READ
 EXPECTED[("GET", f"{API}backfills/<pk>/")] = READ
 EXPECTED[("POST", f"{API}backfills/<pk>/cancel/")] = WRITE
