@@ -42,7 +42,8 @@ GOLDEN: list[tuple[str, str, str, dict[str, str], float | None]] = [
      None),
 ]  # fmt: skip
 NAV = [("Overview", "home", "home"), ("Alerts", "alerts:inbox", "bell"),
-       ("Incidents", "incidents:list", "stack"), ("Metrics", "metrics:explore", "chart"),
+       ("Incidents", "incidents:list", "stack"), ("Silences", "silences:list", "bell-off"),
+       ("Metrics", "metrics:explore", "chart"),
        ("Security", "security:overview", "shield"), ("Health", "health:overview", "pulse"),
        ("Forge", "forge:runs", "forge"), ("Setup", "setup", "plug")]  # fmt: skip
 TOPICS = ("alerts", "incidents", "overview", "setup", "deliveries", "forge", "security", "health")

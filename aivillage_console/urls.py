@@ -8,7 +8,7 @@ from aivillage_console import home, probes
 from aivillage_console.accounts.api import router as accounts_router
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
-from alerts.page_urls import heartbeats, incidents, integrations, testruns
+from alerts.page_urls import heartbeats, incidents, integrations, silences, testruns
 from alerts.urls import ingest
 from alerts.views import notifications
 
@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("notifications/", notifications, name="notifications"),
     path("incidents/", include((incidents, "incidents"))),
     path("integrations/", include((integrations, "integrations"))),
+    path("silences/", include((silences, "silences"))),
     path("heartbeats/", include((heartbeats, "heartbeats"))),
     path("test-runs/", include((testruns, "testruns"))),
     path("styleguide/", home.styleguide, name="styleguide"),

@@ -491,7 +491,7 @@ class QuietRuleAdmin(RoleAdmin):
 
 @admin.register(Silence)
 class SilenceAdmin(ReadOnlyAdmin):
-    """Silences, which begin and end by Alertmanager's API."""
+    """Silences, which are made and ended at /silences/, over REST and by Alertmanager's API."""
 
     list_display = ("author", "reason", "starts_at", "ends_at", "version")
     search_fields = ("author", "reason")

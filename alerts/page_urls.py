@@ -8,6 +8,9 @@ from alerts.inbound import pages
 from alerts.incidents import pages as incident_pages
 from alerts.rule_pages import backtests, editing, groups, listing, page
 from alerts.testruns import pages as testrun_pages
+from alerts.silencing import pages as silencing
+from alerts.silencing import rule_pages as quiet_rules
+from alerts.silencing.calendar_page import calendar
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.inbox, name="inbox"),
@@ -69,4 +72,27 @@ testruns: list[URLPattern | URLResolver] = [
     path("<int:run_id>/", testrun_pages.detail, name="detail"),
     path("canaries/add/", testrun_pages.canary_add, name="canary-add"),
     path("canaries/<uuid:canary_id>/delete/", testrun_pages.canary_delete, name="canary-delete"),
+]
+
+# At /silences/.
+silences: list[URLPattern | URLResolver] = [
+    path("", silencing.silences, name="list"),
+    path("new/", silencing.new, name="new"),
+    path("chosen/", silencing.chosen, name="chosen"),
+    path("preview/", silencing.preview, name="preview"),
+    path("calendar/", calendar, name="calendar"),
+    path("mute-times/", quiet_rules.mute_times, name="mute-times"),
+    path("mute-times/new/", quiet_rules.new_mute_time, name="new-mute-time"),
+    path("mute-times/preview/", quiet_rules.preview_mute_time, name="preview-mute-time"),
+    path("mute-times/<uuid:times_id>/", quiet_rules.mute_time, name="mute-time"),
+    path("mute-times/<uuid:times_id>/save/", quiet_rules.save_mute_time, name="save-mute-time"),
+    path("mute-times/<uuid:times_id>/delete/", quiet_rules.delete_mute_time, name="delete-mute-time"),
+    path("inhibitions/", quiet_rules.inhibitions, name="inhibitions"),
+    path("inhibitions/new/", quiet_rules.new_inhibition, name="new-inhibition"),
+    path("inhibitions/<uuid:rule_id>/", quiet_rules.inhibition, name="inhibition"),
+    path("inhibitions/<uuid:rule_id>/save/", quiet_rules.save_inhibition, name="save-inhibition"),
+    path("inhibitions/<uuid:rule_id>/delete/", quiet_rules.delete_inhibition, name="delete-inhibition"),
+    path("<uuid:silence_id>/", silencing.detail, name="detail"),
+    path("<uuid:silence_id>/save/", silencing.save, name="save"),
+    path("<uuid:silence_id>/<slug:action>/", silencing.act, name="act"),
 ]

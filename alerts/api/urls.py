@@ -14,6 +14,7 @@ from alerts.api.configured import (
 from alerts.api.heartbeats import CronJobViewSet
 from alerts.api.incidents import CorrelationRuleViewSet, IncidentViewSet
 from alerts.api.integrations import ChangeEventViewSet, IntegrationViewSet
+from alerts.api.silences import InhibitionViewSet, MuteTimeViewSet, SilenceViewSet
 from alerts.api.testruns import CanaryViewSet, TestRunViewSet
 
 router = SimpleRouter()
@@ -32,5 +33,8 @@ router.register("cron-jobs", CronJobViewSet, basename="api-cron-job")
 router.register("test-runs", TestRunViewSet, basename="api-test-run")
 router.register("canaries", CanaryViewSet, basename="api-canary")
 router.register("policies", PolicyViewSet, basename="api-policy")
+router.register("silences", SilenceViewSet, basename="api-silence")
+router.register("mute-times", MuteTimeViewSet, basename="api-mute-time")
+router.register("inhibitions", InhibitionViewSet, basename="api-inhibition")
 
 urlpatterns = router.urls

@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
 from aivillage_console.accounts.selectors import active_user
 from aivillage_console.accounts.services import Actor
+from aivillage_console.lib.durations import BadDuration, parse_seconds
+from alerts.engine.alertmanager.received import as_sent
 from alerts.engine.issues import Told, Verb, Wish
+from alerts.engine.silencing import matchers_for
 from alerts.engine.standing import CLOSED, OPEN
 from alerts.models import Alert, Link
 from alerts.services import actions
+from alerts.services.configuration import Invalid
+from alerts.services.silencing import Ask, silence_make
 
+USUAL_SILENCE = "1h"
 STATES = {Verb.RESOLVE: CLOSED, Verb.REOPEN: OPEN}
 
 
@@ -110,7 +116,21 @@ def _why_not(login: str, email: str | None) -> str:
 
 
 def _silence(alert_id: int, wish: Wish, known: Known, actor: Actor, now: datetime) -> None:
-    text = f"{wish.said}: the console has no silences yet, so nothing was silenced. /ack stops the escalation."
+    alert = Alert.objects.get(pk=alert_id)
+    span, _, why = wish.argument.partition(" ")
+    try:
+        lasts = timedelta(seconds=parse_seconds(span or USUAL_SILENCE))
+        ask = Ask(
+            matchers=", ".join(str(each) for each in matchers_for([as_sent(alert.name, alert.labels)])),
+            reason=why.strip() or f"{wish.said}, on #{alert_id} {alert.name}", ends_at=now + lasts,
+        )  # fmt: skip
+        made = silence_make(ask, actor=actor, now=now, author=known.people.get(actor.id.lower()) or actor.label)
+    except BadDuration as problem:
+        text = f"{wish.said}: {problem}; nothing was silenced. Write /silence 2h, or /silence 2h and why."
+    except Invalid as invalid:
+        text = f"{wish.said}: {' '.join(invalid.problems.values())} Nothing was silenced."
+    else:
+        text = f"{wish.said}: silenced until {made.ends_at:%Y-%m-%d %H:%M:%S} UTC."
     _note(alert_id, Wish(Verb.NOTE, text), known, actor, now)
 
 

@@ -10,7 +10,7 @@ from django.db import connections
 
 from aivillage_console.accounts.models import AuditEntry, User
 from aivillage_console.lib import clock, outbox
-from alerts.models import Alert, Channel, Escalation, InboundHook, Link, Notification, WebhookIn
+from alerts.models import Alert, Channel, Escalation, InboundHook, Link, Notification, Silence, WebhookIn
 from alerts.services import alert_resolve, audit_and_repair, retain, sync, sync_due
 from alerts.services.decide import SYSTEM
 from tests.alerts.asked import at
@@ -259,10 +259,28 @@ def test_assigning_needs_a_person_of_the_console(hook: InboundHook, alert: Alert
     assert "no active user" in alert.events.order_by("-id")[0].reason
 
 
-def test_silences_are_said_to_be_missing(hook: InboundHook, alert: Alert) -> None:
-    told(hook, comment("/silence 2h"), "issue_comment")
-    assert "no silences yet, so nothing was silenced" in alert.events.get(kind="note").reason
+@pytest.mark.parametrize(
+    ("said", "hours", "reason"),
+    [("/silence 2h new disks", 2, "new disks"), ("/silence", 1, "/silence in a comment, on #")],
+)
+def test_a_comment_silences_the_alert(hook: InboundHook, alert: Alert, said: str, hours: int, reason: str) -> None:
+    told(hook, comment(said), "issue_comment")
+    made = Silence.objects.get()
+    assert made.ends_at - made.starts_at == timedelta(hours=hours)
+    assert made.reason.startswith(reason)
+    assert made.author == "alice@example.org"
+    assert {"name": "alertname", "value": "Hot", "isRegex": False, "isEqual": True} in made.matchers
+    assert "silenced until" in alert.events.get(kind="note").reason
     assert state_of(alert) == "firing"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"), [("/silence soon", "'soon' is not a duration"), ("/silence 90d", "lasts at most 30 days")]
+)
+def test_a_silence_that_cannot_be_is_answered_with_why(hook: InboundHook, alert: Alert, said: str, why: str) -> None:
+    told(hook, comment(said), "issue_comment")
+    assert why in alert.events.get(kind="note").reason
+    assert not Silence.objects.exists()
 
 
 @pytest.mark.parametrize(

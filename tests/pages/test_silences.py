@@ -24,7 +24,7 @@ TIMES = {
 INHIBITION = {"name": "node down", "source_matchers": "alertname=NodeDown", "target_matchers": 'severity=~"h.*"',
               "equal": "host, cluster", "enabled": "on"}  # fmt: skip
 QUERIES = {"": 7, "?state=expired&q=new": 6, "<silence>/": 11, "calendar/": 6, "calendar/?view=week": 6,
-           "mute-times/": 6, "mute-times/<times>/": 6, "inhibitions/": 6, "inhibitions/<rule>/": 6}  # fmt: skip
+           "mute-times/": 6, "mute-times/<times>/": 6, "inhibitions/": 6, "inhibitions/<rule>/": 5}  # fmt: skip
 
 
 def text_of(page: bytes | str) -> str:

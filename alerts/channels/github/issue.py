@@ -19,6 +19,7 @@ ALWAYS = "automated-alert"
 COMMANDS = (
     ("/ack", "acknowledge the alert: its escalation stops"),
     ("/resolve", "resolve the alert, which closes this issue"),
+    ("/silence 2h", "tell nobody of this alert for two hours"),
 )
 # Where the console itself answers for a component that the channel names no documentation for.
 ROOMS = {"agent_forge": "forge/", "security": "security/", "performance": "explore/metrics/", "general": "health/"}
