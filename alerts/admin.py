@@ -14,6 +14,7 @@ from aivillage_console.accounts.admin import ReadOnlyAdmin, RoleAdmin
 from aivillage_console.accounts.authentication import actor_of
 from aivillage_console.accounts.models import Role
 from aivillage_console.lib import clock
+from alerts.backtesting import admin as backtesting_admin  # noqa: F401 (registers its own)
 from alerts.channels import CHANNELS
 from alerts.engine.states import BackfillState, RuleStateName
 from alerts.heartbeats import admin as heartbeats_admin  # noqa: F401 (registers its own)
@@ -45,6 +46,7 @@ from alerts.services import backfill_cancel, backfill_order, configuration
 from alerts.services.backfill import backfill_problems
 from alerts.services.quiet_rules import quiet_rule_delete, quiet_rule_problems, quiet_rule_save
 from alerts.testruns import admin as testruns_admin  # noqa: F401 (registers its own)
+from alerts.thresholds import admin as thresholds_admin  # noqa: F401 (registers its own)
 from metrics.domain import MAX_NAME_BYTES
 
 LONGEST_SHOWN = 20_000

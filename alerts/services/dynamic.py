@@ -129,17 +129,24 @@ def incidents_of(rule: Rule, since: datetime, until: datetime) -> Periods:
     return periods_of
 
 
-def stored_thresholds(rule: Rule, query: Compiled, at: datetime) -> Thresholds:
+def due_thresholds(rule: Rule, query: Compiled, at: datetime) -> Thresholds:
     """Return the thresholds that hold at a time; those that are due are worked out and kept first."""
     mark = DynamicThreshold.objects.filter(rule=rule).first()
-    wanted = digest_of(rule, query)
-    if mark is None or mark.digest != wanted or mark.next_at <= at:
-        thresholds_calculate(rule, query, at, fresh=mark is None or mark.digest != wanted)
+    fresh = mark is None or mark.digest != digest_of(rule, query)
+    if mark is None or fresh or mark.next_at <= at:
+        thresholds_calculate(rule, query, at, fresh=fresh)
     return Thresholds(_rows_at(rule, at))
 
 
+def stored_thresholds(rule: Rule, query: Compiled, at: datetime) -> Thresholds:
+    """Return the thresholds as they are kept; for a rule that has none yet, what they would be. Keeps nothing."""
+    if DynamicThreshold.objects.filter(rule_id=rule.pk, digest=digest_of(rule, query)).exists():
+        return Thresholds(_rows_at(rule, at))
+    return Thresholds(calculated(rule, query, at))
+
+
 def _rows_at(rule: Rule, at: datetime) -> dict[Key, Worked]:
-    newest = ThresholdHistory.objects.filter(rule=rule, at__lte=at).order_by("series", "-at").distinct("series")
+    newest = ThresholdHistory.objects.filter(rule_id=rule.pk, at__lte=at).order_by("series", "-at").distinct("series")
     return {
         frozenset(row.labels.items()): Worked(
             value=row.value, slots=tuple(row.slots), samples=row.samples, history_seconds=row.history_seconds,

@@ -21,6 +21,7 @@ from alerts.pipeline import Observation
 from alerts.rules.kinds import ASKED_KINDS
 from alerts.services.answers import answer
 from alerts.services.decide import observe
+from alerts.services.dynamic import due_thresholds
 from alerts.services.held import FOLLOWS, NO_DATA
 from alerts.services.hurrying import give_back
 from alerts.services.labelsets import RULE_ERRORS, Tick, apply, lose, retire
@@ -129,7 +130,7 @@ def _asked(rule: Rule, at: datetime, group: RuleGroup) -> tuple[int, str]:
     if rule.kind == RuleKind.RECORDING:
         return 0, record(rule, at)
     with transaction.atomic():
-        tick = Tick(rule, at, answer(rule, at))
+        tick = Tick(rule, at, answer(rule, at, thresholds=due_thresholds))
     return standing_of(tick, group)
 
 

@@ -8,6 +8,7 @@ import pytest
 from alerts.engine.baseline import HOURS_OF_WEEK
 from alerts.models import Alert, DynamicThreshold, Rule, ThresholdHistory
 from alerts.rules.queries import compiled
+from alerts.services.answers import answer
 from alerts.services.dynamic import RememberedThresholds, stored_thresholds
 from tests.alerts.sampled import feed, prepared, rule_of, run, state_of
 
@@ -131,3 +132,13 @@ def test_a_series_that_left_the_baseline_has_no_threshold_any_more(start: dateti
     run(start, 1)
     newest = ThresholdHistory.objects.filter(labels={"host": "old"}).first()
     assert (newest.value, newest.why) == (None, "nothing is known of its past")
+
+
+def test_looking_at_a_rule_keeps_nothing_also_where_it_is_not_saved(start: datetime) -> None:
+    feed(start, [130.0], step_seconds=30)
+    rule = dynamic(start)
+    draft = Rule(group=rule.group, name="Draft", kind="dynamic", spec=SPEC)
+    for looked_at in (rule, draft):
+        (held,) = answer(looked_at, start).held
+        assert held.threshold == pytest.approx(114, abs=1.5)
+    assert (ThresholdHistory.objects.count(), DynamicThreshold.objects.count()) == (0, 0)
