@@ -4,6 +4,7 @@ Nothing is written: whatever would change a row while a backtest runs is refused
 """
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,10 +29,13 @@ from alerts.services.backtest_calm import Calm, is_plain
 from alerts.services.backtest_memory import Memory
 from alerts.services.backtest_quiet import Quieting, history_of
 from alerts.services.backtest_telling import firings_of
+from alerts.services.dynamic import RememberedThresholds
 from alerts.services.evaluate import judge, standing_of
 from alerts.services.labelsets import Tick
+from alerts.services.past_standings import PastStandings
 
 Progress = Callable[[float], bool]
+Clock = Callable[[], datetime]
 # Times that are evaluated at most, the newest of them; kinds that are asked time by time take fewer.
 MOST_TICKS, MOST_ASKED_TICKS = 600_000, 50_000
 MOST_FIRINGS, MOST_ERRORS = 20_000, 20
@@ -77,14 +81,10 @@ def backtest(
     """
     began = monotonic()
     replay = Replay(rule, span_of(rule, start_at, end_at), quieting=quieting)
-    with nothing_written():
-        replay.run(progress)
-    firings = firings_of(replay.memory, zone=zone)
-    return Backtest(
-        start_at=start_at.timestamp(), end_at=end_at.timestamp(), ticks=replay.span.ticks,
-        firings=firings[:MOST_FIRINGS], seconds=monotonic() - began, errors=tuple(replay.errors),
-        truncated=replay.span.truncated or len(firings) > MOST_FIRINGS,
-    )  # fmt: skip
+    while not replay.advance(until=monotonic() + TELL_EVERY_SECONDS):
+        if progress is not None and not progress(replay.progress):
+            raise Cancelled
+    return dataclasses.replace(replay.found(start_at, end_at, zone=zone), seconds=monotonic() - began)
 
 
 def span_of(rule: Rule, start_at: datetime, end_at: datetime) -> Span:
@@ -124,30 +124,46 @@ class Replay:
     def __init__(self, rule: Rule, span: Span, *, quieting: Quieting = "then") -> None:
         """Prepare a copy of the rule that has never been evaluated, and what kept alerts quiet."""
         self.span, self.errors = span, dict[str, None]()
+        self.seconds, self._index = 0.0, 0
         self.rule, self.group = _untouched(rule), rule.group
         offset_ms = round(self.group.query_offset_seconds * 1000)
         grid = _samples("Grid")(round(span.first * 1000) - offset_ms, span.interval_seconds * 1000, span.ticks)
         self.past = _samples("past_of")(grid)
         begin, end = clock.at_seconds(span.first), clock.at_seconds(span.at(span.ticks - 1))
+        self.thresholds, self.standings = RememberedThresholds(), PastStandings(end)
         history = history_of(begin, end, but_rule=rule.pk, quieting=quieting)
         self.memory = Memory(history, span.interval_seconds, lower_is_worse=_lower_is_worse(rule))
         plain = is_plain(rule) and not self.past.is_apart(compiled(rule).asked)
         self.calm = Calm(self.rule, self.past, self.memory) if plain else None
 
-    def run(self, progress: Progress | None = None) -> None:
-        """Evaluate the rule at every time at which something can change, and do what falls due in between."""
-        index, tell_at = 0, monotonic()
-        while index < self.span.ticks:
-            if progress is not None and monotonic() >= tell_at:
-                tell_at = monotonic() + TELL_EVERY_SECONDS
-                if not progress(index / self.span.ticks):
-                    raise Cancelled
-            at = clock.at_seconds(self.span.at(index))
-            self.memory.work_until(at)
-            index = self._evaluated(index, at)
-        self.memory.work_until(clock.at_seconds(self.span.at(self.span.ticks - 1)), inclusive=True)
-        for note in sorted(self.past.notes):
-            self.errors[note] = None
+    @property
+    def progress(self) -> float:
+        """Return how much is done, 0 to 1."""
+        return self._index / self.span.ticks
+
+    def advance(self, *, until: float = float("inf")) -> bool:
+        """Go on until the end or a time of the monotonic clock; return whether the end is reached."""
+        began = monotonic()
+        with nothing_written():
+            while self._index < self.span.ticks and monotonic() < until:
+                at = clock.at_seconds(self.span.at(self._index))
+                self.memory.work_until(at)
+                self._index = self._evaluated(self._index, at)
+            over = self._index >= self.span.ticks
+            if over:
+                self.memory.work_until(clock.at_seconds(self.span.at(self.span.ticks - 1)), inclusive=True)
+        self.seconds += monotonic() - began
+        return over
+
+    def found(self, start_at: datetime, end_at: datetime, *, zone: ZoneInfo | None = None) -> Backtest:
+        """Return what was found; times of night are those of the zone."""
+        firings = firings_of(self.memory, zone=zone)
+        return Backtest(
+            start_at=start_at.timestamp(), end_at=end_at.timestamp(), ticks=self.span.ticks,
+            firings=firings[:MOST_FIRINGS], seconds=self.seconds,
+            errors=(*self.errors, *sorted(self.past.notes)),
+            truncated=self.span.truncated or len(firings) > MOST_FIRINGS,
+        )  # fmt: skip
 
     def _evaluated(self, index: int, at: datetime) -> int:
         """Evaluate the rule at a time; return the place of the next one that matters."""
@@ -161,8 +177,9 @@ class Replay:
         def asked() -> tuple[int, str]:
             known = self.memory.states(self.rule)
             found = answer(
-                self.rule, at, ask=ask, known=lambda: {state.fingerprint for state in known}, states=lambda: known
-            )
+                self.rule, at, ask=ask, known=lambda: {state.fingerprint for state in known}, states=lambda: known,
+                thresholds=self.thresholds, standings=self.standings,
+            )  # fmt: skip
             return standing_of(Tick(self.rule, at, found, self.memory, settled), self.group)
 
         if not judge(self.rule, at, asked, ledger=self.memory) and len(self.errors) < MOST_ERRORS:

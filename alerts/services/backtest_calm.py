@@ -15,7 +15,7 @@ import numpy as np
 from aivillage_console.lib import clock
 from alerts.models import Alert, Rule
 from alerts.rules.asking import Row
-from alerts.rules.queries import compiled
+from alerts.rules.queries import compiled, is_dynamic
 from alerts.services.answers import Measured
 from alerts.services.backtest_memory import Memory
 
@@ -53,7 +53,9 @@ class Past(Protocol):
 
 def is_plain(rule: Rule) -> bool:
     """Say whether the answer of a rule is no more than its label sets: no levels, no labels that hold values."""
-    if rule.kind not in ("promql", "threshold") or any("{{" in text for text in rule.all_labels.values()):
+    if rule.kind not in ("promql", "threshold") or is_dynamic(rule.kind, rule.labels):
+        return False
+    if any("{{" in text for text in rule.all_labels.values()):
         return False
     more = {name for name, value in rule.spec.items() if name not in PLAIN_KEYS and value not in (None, "", [])}
     return not more or (more == {"no_data"} and rule.spec["no_data"] == "unknown")
