@@ -105,12 +105,10 @@ def job_rotate(job: CronJob, *, actor: Actor, now: datetime) -> Keyed:
 def job_pause(job: CronJob, *, actor: Actor, now: datetime, paused: bool) -> CronJob:
     """Pause a job, or have it watched again from now on; nothing changes where it is so already."""
     row = CronJob.objects.select_for_update().get(pk=job.pk)
-    if (facts_of(row.facts).paused_at is not None) == paused:
-        return row
-    kind = PingKind.PAUSED if paused else PingKind.RESUMED
-    _keep(row, Report(kind=kind), now)
     audit(actor, f"cronjob.{'pause' if paused else 'resume'}", row, now=now)
-    hurry("heartbeat")
+    if (facts_of(row.facts).paused_at is not None) != paused:
+        _keep(row, Report(kind=PingKind.PAUSED if paused else PingKind.RESUMED), now)
+        hurry("heartbeat")
     return row
 
 

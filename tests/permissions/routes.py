@@ -48,6 +48,7 @@ def callable_path(path: str) -> str:
         "/security-events/",
         "/findings/",
         "/scrape-targets/",
+        "/test-runs/<pk>",
     )
     number = any(noun in path for noun in numbered)
     path = path.replace("<slug:kind>", "metrics")

@@ -16,7 +16,7 @@ REQUIRED = {
 
 # Nobody's cookie counts at a webhook, which asks for a signature, or at a tool's own address, where the token is in the
 # path or in the body; Prometheus' own POSTs here only read, or do nothing.
-WITHOUT_EFFECT = ("/hooks/", "/integrations/v1/", "/v2/", "/api/v1/read", "/api/v1/admin/tsdb/")
+WITHOUT_EFFECT = ("/hooks/", "/integrations/v1/", "/v2/", "/ping/", "/api/v1/read", "/api/v1/admin/tsdb/")
 
 
 @pytest.mark.parametrize("caller", ["anonymous", "admin"])

@@ -180,7 +180,7 @@ def test_a_failure_is_asked_about_at_once_and_pausing_ends_its_alert(job: Make, 
     assert (alert.state, alert.resolved_because) == ("resolved", "the job was paused")
     assert AuditEntry.objects.filter(action="cronjob.pause").count() == 1
     job_pause(made.job, actor=ACTOR, now=start + timedelta(seconds=11), paused=True)
-    assert AuditEntry.objects.filter(action="cronjob.pause").count() == 1, "it was paused already"
+    assert Ping.objects.filter(kind="paused").count() == 1, "it was paused already"
     configuration.configured_delete(made.job, actor=ACTOR, now=start)
 
 
