@@ -1,6 +1,7 @@
 """Random lives of alerts over the real tables: fire, end, flap, lose data, and whatever people do, in any order.
 
-A PostgreSQL of its own; each sequence (`bench.lifecycle_world`) is one transaction that is rolled back at its end.
+The services that decide, escalate, tell and wake are those of the console; they keep what they decide in the memory
+that backtests have, or with `--tables` in PostgreSQL, where each sequence is a transaction that is rolled back.
 After every step the whole world is looked at: no state contradicts another, no alert that fires is forgotten by its
 policy, every message that is not sent has one reason of the list, no receiver hears of an end before its beginning. At
 the end of a sequence everything ends and two days pass: nothing is owed any more, and whoever heard of a beginning has
@@ -28,24 +29,26 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.lifecycle", description=__doc__)
     parser.add_argument("--sequences", type=int, default=SEQUENCES)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--tables", action="store_true", help="over the tables, not in memory")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SEQUENCES} sequences")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result to FILE")
     return parser.parse_args()
 
 
-def measure(report: Report, first: int, sequences: int) -> int:
+def measure(report: Report, first: int, sequences: int, *, memory: bool) -> int:
     """Run the sequences in a process that has a database; return how many went wrong."""
     from django.core.management import call_command  # noqa: PLC0415 - only now is Django set up
     from django.db import transaction  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
-    from bench import lifecycle_world as world  # noqa: PLC0415 - its models need Django
+    from bench import lifecycle_memory  # noqa: PLC0415 - its models need Django
+    from bench import lifecycle_world as world  # noqa: PLC0415
 
     rule = world.furnish()
     steps, wrong, told, withheld, changes = 0, 0, Counter[str](), Counter[str](), 0
     began = time.monotonic()
     for seed in range(first, first + sequences):
-        one = world.World(rule)
+        one = world.World(rule, lifecycle_memory.Lives() if memory else world.Rows())
         with transaction.atomic():
             try:
                 steps += world.run(one, seed)
@@ -54,8 +57,8 @@ def measure(report: Report, first: int, sequences: int) -> int:
                 if wrong <= MOST_SHOWN:
                     print(f"seed {seed}: {'; '.join(one.log)}\n{traceback.format_exc(limit=-3)}", flush=True)
             told.update(one.told)
-            withheld.update(world.Notification.objects.exclude(withheld="").values_list("withheld", flat=True))
-            changes += world.AlertEvent.objects.count()
+            withheld.update(row.withheld for row in one.store.messages if row.withheld)
+            changes += len(one.store.events) if memory else world.AlertEvent.objects.count()
             transaction.set_rollback(True)
     report.figure("sequences", sequences, f"(seeds {first} to {first + sequences - 1})")
     report.figure("sequences in which a state was lost or contradicted another", wrong)
@@ -82,7 +85,9 @@ def main() -> None:
                 "CELERY_ENABLED": "false",
             }  # fmt: skip
             django.setup()
-            wrong = measure(report, chosen.first, QUICK_SEQUENCES if chosen.quick else chosen.sequences)
+            wrong = measure(
+                report, chosen.first, QUICK_SEQUENCES if chosen.quick else chosen.sequences, memory=not chosen.tables
+            )
         finally:
             server.stop()
     report.finish()

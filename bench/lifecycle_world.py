@@ -1,4 +1,4 @@
-"""A small world of alerts over the real tables: what may happen to them, and what must hold whatever happens.
+"""A small world of alerts, over the tables or in memory: what may happen to them, and what must hold whatever happens.
 
 Three alerts of one rule, three channels (one keeps its message up to date, one hears of critical alerts alone), two
 policies. `World` offers everything that can happen as a method, has a clock of its own, carries out what falls due as
@@ -7,7 +7,7 @@ nothing is sent. Used by the machine in `tests/alerts/test_lifecycle_machine.py`
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -17,7 +17,7 @@ from django.db import connection
 
 from aivillage_console.accounts.services import Actor
 from alerts.engine.episodes import Seen
-from alerts.engine.reasons import ResolvedCause, Why
+from alerts.engine.reasons import Held, ResolvedCause, Why
 from alerts.engine.states import EscalationState, NotificationState
 from alerts.models import (
     Alert,
@@ -34,6 +34,7 @@ from alerts.models import (
 from alerts.pipeline import Observation
 from alerts.services import actions, escalate, lifecycle, unquieting
 from alerts.services.decide import observe
+from alerts.services.ledger import TABLES
 from alerts.services.owing import reason_to_cancel
 from alerts.services.quieting import matchers_of
 
@@ -49,6 +50,7 @@ NEXT_DUE = """
 SELECT least((SELECT min(wake_at) FROM alerts_alert),
     (SELECT min(due_at) FROM alerts_escalation WHERE state = 'active'), (SELECT min(due_at) FROM alerts_quieted))
 """
+TRACED = ("started", "reopened", "resolved", "worsened", "acknowledged", "snoozed", "escalated")
 CAUSES = {cause.value for cause in ResolvedCause}
 WHYS = {why.value for why in Why}
 
@@ -81,11 +83,80 @@ def furnish() -> Rule:
     return rule
 
 
+class Rows:
+    """The world in the tables, with the services that carry out what is due."""
+
+    ledger = TABLES
+
+    def alerts(self) -> Sequence[Alert]:
+        """Return every alert."""
+        return list(Alert.objects.all())
+
+    def policies(self) -> Iterable[Escalation]:
+        """Return the policies of all episodes."""
+        return Escalation.objects.select_related("alert")
+
+    def story(self, kinds: Sequence[str]) -> Iterable[AlertEvent]:
+        """Return what happened."""
+        return AlertEvent.objects.filter(kind__in=kinds)
+
+    def quieted(self) -> Iterable[Quieted]:
+        """Return what is kept quiet."""
+        return Quieted.objects.all()
+
+    @property
+    def messages(self) -> Iterable[Notification]:
+        """Return every message."""
+        return Notification.objects.defer("payload")
+
+    def silence(self, name: str, now: datetime, until: datetime) -> None:
+        """Ask for quiet."""
+        wanted = unquieting.Wanted(
+            matchers=matchers_of([f"alertname={name}"]),
+            starts_at=now,
+            ends_at=until,
+            author="alice",
+            reason="new disks",
+        )
+        unquieting.silence_save(wanted, actor=ALICE, now=now)
+
+    def next_due(self) -> datetime | None:
+        """Return when something falls due by the clock."""
+        with connection.cursor() as cursor:
+            cursor.execute(NEXT_DUE)
+            found: datetime | None = cursor.fetchone()[0]
+        return found
+
+    def work(self, now: datetime) -> None:
+        """Do what is due, as the processes do."""
+        lifecycle.lifecycle_due(now=now)
+        unquieting.unquiet_due(now=now)
+        escalate.escalate_due(hand="bench", read_clock=lambda: now)
+
+    def due_messages(self, now: datetime) -> Sequence[Notification]:
+        """Return what is owed."""
+        due = Notification.objects.filter(state="due", due_at__lte=now).select_related("alert", "channel")
+        return list(due.order_by("pk"))
+
+    def why_not(self, row: Notification, now: datetime) -> Held | None:
+        """Return why a message is no longer owed."""
+        return reason_to_cancel(row, now)
+
+    def tried(self, row: Notification, outcome: str, now: datetime) -> None:
+        """Keep how a try ended."""
+        row.tries.create(channel=row.channel, at=now, outcome=outcome)
+
+    def kept(self, row: Notification) -> None:
+        """Store a message as it is."""
+        row.save()
+
+
 @dataclass
 class World:
     """One run of the world; `log` says what happened, for the report of what went wrong."""
 
     rule: Rule
+    store: Any  # Rows, or a memory with the same methods that is a ledger itself.
     now: datetime = START
     log: list[str] = field(default_factory=list)
     heard: dict[tuple[int, str], list[str]] = field(default_factory=dict)
@@ -95,7 +166,11 @@ class World:
     fails: bool = False  # Whether receivers do not answer now.
 
     def _alert(self, name: str) -> Alert | None:
-        return Alert.objects.filter(name=name).first()
+        return next((alert for alert in self.store.alerts() if alert.name == name), None)
+
+    @property
+    def _ledger(self) -> Any:
+        return getattr(self.store, "ledger", self.store)
 
     # What is seen.
 
@@ -110,7 +185,7 @@ class World:
             name=name, labels={"disk": name}, seen=seen, severity=severity, rule_id=self.rule.pk, rule_version=1,
             cooldown_seconds=self.cooldown_seconds, value=90.0,
         )  # fmt: skip
-        observe(observation, now=self.now)
+        observe(observation, now=self.now, ledger=self._ledger)
 
     # What people do.
 
@@ -129,7 +204,9 @@ class World:
             more["assignee_id"] = None
         service: Callable[..., Alert] = getattr(actions, f"alert_{verb}")
         try:
-            service(alert_id=alert.pk, version=alert.version - stale, actor=ALICE, now=self.now, **more)
+            service(
+                alert_id=alert.pk, version=alert.version - stale, actor=ALICE, now=self.now, ledger=self._ledger, **more
+            )
         except actions.NotPossible:
             hold(not stale, "a stale action was judged before its version")
         except actions.StaleVersion as refused:
@@ -140,11 +217,7 @@ class World:
     def silence(self, name: str, seconds: int) -> None:
         """Have somebody ask for quiet."""
         self.log.append(f"silence {name} {seconds}")
-        wanted = unquieting.Wanted(
-            matchers=matchers_of([f"alertname={name}"]), starts_at=self.now,
-            ends_at=self.now + timedelta(seconds=seconds), author="alice", reason="new disks",
-        )  # fmt: skip
-        unquieting.silence_save(wanted, actor=ALICE, now=self.now)
+        self.store.silence(name, self.now, self.now + timedelta(seconds=seconds))
 
     # What the processes do.
 
@@ -153,7 +226,7 @@ class World:
         self.log.append(f"wait {seconds}")
         until = self.now + timedelta(seconds=seconds)
         for _ in range(MOST_STOPS):
-            due_at = self._next_due()
+            due_at = self.store.next_due()
             if due_at is None or due_at > until:
                 break
             self.now = max(self.now, due_at)
@@ -161,41 +234,31 @@ class World:
         self.now = until
         self.work()
 
-    def _next_due(self) -> datetime | None:
-        with connection.cursor() as cursor:
-            cursor.execute(NEXT_DUE)
-            found: datetime | None = cursor.fetchone()[0]
-        return found
-
     def work(self) -> None:
         """Do what is due."""
-        lifecycle.lifecycle_due(now=self.now)
-        unquieting.unquiet_due(now=self.now)
-        escalate.escalate_due(hand="bench", read_clock=lambda: self.now)
+        self.store.work(self.now)
         self.send()
 
     def send(self) -> None:
         """Send what is owed, each receiver in order; where they do not answer, what was tried stays owed."""
-        due = Notification.objects.filter(state="due", due_at__lte=self.now).select_related("alert", "channel")
-        for row in due.order_by("pk"):
-            if row.kind == "resolve" and self._fires_wait(row):
+        waiting: set[tuple[int, str]] = set()
+        for row in self.store.due_messages(self.now):
+            to = (row.alert_id or 0, row.channel_name)
+            if row.kind == "resolve" and to in waiting:
                 continue
             row.attempts += 1
-            held = reason_to_cancel(row, self.now)
+            held = self.store.why_not(row, self.now)
             if held is not None:
                 row.state, row.withheld, row.cancelled_because = "cancelled", held.why.value, held.text
-                row.finished_at = self.now
+                row.finished_at, row.attempts = self.now, row.attempts - 1
             elif self.fails:
-                row.tries.create(channel=row.channel, at=self.now, outcome="refused")
+                waiting.add(to)
+                self.store.tried(row, "refused", self.now)
             else:
                 row.state, row.sent_at, row.finished_at = "done", self.now, self.now
-                row.tries.create(channel=row.channel, at=self.now, outcome="delivered")
+                self.store.tried(row, "delivered", self.now)
                 self._hear(row)
-            row.save()
-
-    def _fires_wait(self, row: Notification) -> bool:
-        earlier = Notification.objects.filter(alert=row.alert, channel=row.channel, pk__lt=row.pk, state="due")
-        return earlier.filter(kind__in=("fire", "repeat")).exists()
+            self.store.kept(row)
 
     def _hear(self, row: Notification) -> None:
         if row.alert_id is not None:
@@ -206,23 +269,21 @@ class World:
 
     def look(self) -> None:
         """Look at everything; raises Broken."""
-        policies: dict[int, list[Escalation]] = {}
-        for policy in Escalation.objects.all():
-            policies.setdefault(policy.alert_id, []).append(policy)
-        for alert in Alert.objects.all():
-            self._look_at(alert, policies.get(alert.pk, []))
-        for row in Notification.objects.defer("payload"):
+        policies: dict[str, list[Escalation]] = {}
+        for policy in self.store.policies():
+            policies.setdefault(policy.alert.fingerprint, []).append(policy)
+        for alert in self.store.alerts():
+            self._look_at(alert, policies.get(alert.fingerprint, []))
+        for row in self.store.messages:
             cancelled = row.state == NotificationState.CANCELLED
             hold((row.withheld in WHYS) == cancelled, f"{row.kind} is {row.state}, withheld {row.withheld!r}")
             hold(row.withheld != Why.TOLD, "kept back for being told")
             hold(bool(row.cancelled_because) == cancelled, "a reason without words, or words without one")
         for kinds in self.heard.values():
             _in_order(kinds)
-        for data in AlertEvent.objects.filter(kind__in=("started", "reopened", "resolved", "worsened")).values_list(
-            "data", flat=True
-        ):
-            hold(data.get("why") in WHYS, "a change that does not say who is told")
-            hold(data.get("decisions"), "a change without a trace")
+        for event in self.store.story(TRACED):
+            hold(event.data.get("why") in WHYS, "a change that does not say who is told")
+            hold(event.data.get("decisions"), "a change without a trace")
 
     def _look_at(self, alert: Alert, policies: Sequence[Escalation]) -> None:
         is_open, taken, snoozed = alert.state in OPEN, alert.acked_at is not None, alert.snoozed_until is not None
@@ -253,11 +314,11 @@ class World:
             self.now += timedelta(hours=12)
             self.work()
         self.look()
-        hold(not Notification.objects.filter(state="due").exists(), "something is owed for ever")
+        hold(all(row.state != "due" for row in self.store.messages), "something is owed for ever")
         late = self.now - timedelta(hours=1)
-        hold(not Quieted.objects.filter(due_at__lt=late).exists(), "kept quiet and forgotten")
-        hold(not Alert.objects.filter(flapping_until__isnull=False).exists(), "flaps for ever")
-        hold(not Alert.objects.filter(snoozed_until__lte=self.now).exists(), "snoozed for ever")
+        hold(all(row.due_at > late for row in self.store.quieted()), "kept quiet and forgotten")
+        hold(all(alert.flapping_until is None for alert in self.store.alerts()), "flaps for ever")
+        hold(all((alert.snoozed_until or self.now) >= self.now for alert in self.store.alerts()), "snoozed for ever")
         for (alert_id, channel), kinds in self.heard.items():
             last = [kind for kind in kinds if kind != "update"][-1]
             hold(last == "resolve", f"{channel} never heard that #{alert_id} is over: {kinds}")

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
-from aivillage_console.accounts.services import Actor, audit
+from aivillage_console.accounts.services import Actor
 from alerts.engine.reasons import Held, ResolvedCause, Why
 from alerts.engine.states import AlertState
 from alerts.models import Alert
 from alerts.services import owed, tracing
-from alerts.services.decide import conclude, event, free, rearm, ring_alert, stop_escalation, wake
+from alerts.services.decide import conclude, event, free, rearm, stop_escalation, wake
+from alerts.services.ledger import TABLES, Desk
 
 # What is done to a locked alert; returns whether somebody is told, or why not, where that is a question.
 Change = Callable[[Alert], Why | None]
@@ -41,10 +41,12 @@ def _seen_by(alert: Alert) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _act(alert_id: int, version: int, actor: Actor, kind: str, reason: str, now: datetime, change: Change) -> Alert:
+def _act(
+    alert_id: int, version: int, actor: Actor, kind: str, reason: str, now: datetime, change: Change, ledger: Desk
+) -> Alert:
     # The alert's row lock is the one escalation takes too: no page can be created once this has committed.
-    with transaction.atomic():
-        alert = Alert.objects.select_for_update().get(pk=alert_id)
+    with ledger.together():
+        alert = ledger.held(alert_id)
         if alert.version != version:
             raise StaleVersion(alert)
         before = _seen_by(alert)
@@ -53,11 +55,11 @@ def _act(alert_id: int, version: int, actor: Actor, kind: str, reason: str, now:
         wake(alert)
         origin: dict[str, Any] = {"via": actor.via} if actor.via else {}
         traced = _traced(alert, kind, why, actor, now) if why is not None else {}
-        alert.save()
-        event(alert, kind=kind, now=now, actor=actor, reason=reason, **origin, **traced)
+        ledger.save(alert)
+        event(alert, kind=kind, now=now, actor=actor, reason=reason, ledger=ledger, **origin, **traced)
         after = {**_seen_by(alert), "reason": reason, **origin}
-        audit(actor, f"alert.{kind}", alert, before=before, after=after, now=now)
-        ring_alert(alert)
+        ledger.audited(actor, f"alert.{kind}", alert, before=before, after=after, now=now)
+        ledger.changed(alert)
     return alert
 
 
@@ -80,7 +82,14 @@ def _ahead(until: datetime, now: datetime) -> datetime:
 
 
 def alert_acknowledge(
-    *, alert_id: int, version: int, actor: Actor, reason: str = "", until: datetime | None = None, now: datetime
+    *,
+    alert_id: int,
+    version: int,
+    actor: Actor,
+    reason: str = "",
+    until: datetime | None = None,
+    now: datetime,
+    ledger: Desk = TABLES,
 ) -> Alert:
     """Take an alert on: its escalation stops and what was not sent yet is cancelled.
 
@@ -92,41 +101,54 @@ def alert_acknowledge(
         if alert.state == AlertState.RESOLVED:
             raise NotPossible("The alert is resolved; there is nothing to acknowledge.")
         usual = settings.CONFIG.ack_reminder_seconds
+        ends_at = _ahead(until, now) if until is not None else now + timedelta(seconds=usual) if usual else None
         free(alert)
-        alert.ack_until = now + timedelta(seconds=usual) if usual else None
-        if until is not None:
-            alert.ack_until = _ahead(until, now)
+        alert.ack_until = ends_at
         alert.acked_at, alert.acked_by, alert.ack_reason = now, actor.label, reason
         because = f"acknowledged by {actor.label}"
-        stop_escalation(alert, because=because)
-        owed.cancel_unsent(alert, held=Held(Why.ACKNOWLEDGED, f"{because} before this was sent"), now=now)
-        owed.tell_update(alert, now=now, but_not=actor.kind)
+        stop_escalation(alert, because=because, ledger=ledger)
+        owed.cancel_unsent(
+            alert, held=Held(Why.ACKNOWLEDGED, f"{because} before this was sent"), now=now, ledger=ledger
+        )
+        owed.tell_update(alert, now=now, but_not=actor.kind, ledger=ledger)
         return Why.ACKNOWLEDGED
 
-    return _act(alert_id, version, actor, "acknowledged", reason, now, change)
+    return _act(alert_id, version, actor, "acknowledged", reason, now, change, ledger)
 
 
 def alert_snooze(
-    *, alert_id: int, version: int, actor: Actor, until: datetime, reason: str = "", now: datetime
+    *,
+    alert_id: int,
+    version: int,
+    actor: Actor,
+    until: datetime,
+    reason: str = "",
+    now: datetime,
+    ledger: Desk = TABLES,
 ) -> Alert:
     """Hear of an alert later: nobody is told before `until`, and then it is told again if it still fires."""
 
     def change(alert: Alert) -> Why | None:
         if alert.state not in (AlertState.FIRING, AlertState.UNKNOWN):
             raise NotPossible(f"The alert is {alert.state}; only one that fires can be snoozed.")
+        ends_at = _ahead(until, now)
         free(alert)
-        alert.snoozed_until, alert.snoozed_by = _ahead(until, now), actor.label
+        alert.snoozed_until, alert.snoozed_by = ends_at, actor.label
         held = Held(Why.SNOOZED, f"snoozed by {actor.label} before this was sent")
-        owed.cancel_unsent(alert, held=held, now=now)
+        owed.cancel_unsent(alert, held=held, now=now, ledger=ledger)
         # The policy itself is the alarm clock: it survives every process, and rings once.
-        rearm(alert, now=until)
-        owed.tell_update(alert, now=now, but_not=actor.kind, said=f"Snoozed by {actor.label} until {until:%H:%M} UTC")
+        rearm(alert, now=until, ledger=ledger)
+        owed.tell_update(
+            alert, now=now, but_not=actor.kind, said=f"Snoozed by {actor.label} until {until:%H:%M} UTC", ledger=ledger
+        )
         return Why.SNOOZED
 
-    return _act(alert_id, version, actor, "snoozed", reason, now, change)
+    return _act(alert_id, version, actor, "snoozed", reason, now, change, ledger)
 
 
-def alert_unsnooze(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+def alert_unsnooze(
+    *, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime, ledger: Desk = TABLES
+) -> Alert:
     """End a snooze before its time; the alert's policy begins again at the first step."""
 
     def change(alert: Alert) -> Why | None:
@@ -135,12 +157,14 @@ def alert_unsnooze(*, alert_id: int, version: int, actor: Actor, reason: str = "
         free(alert)
         if alert.state not in (AlertState.FIRING, AlertState.UNKNOWN):
             return Why.NOT_FIRING
-        return Why.TOLD if rearm(alert, now=now) else Why.NO_POLICY
+        return Why.TOLD if rearm(alert, now=now, ledger=ledger) else Why.NO_POLICY
 
-    return _act(alert_id, version, actor, "unsnoozed", reason, now, change)
+    return _act(alert_id, version, actor, "unsnoozed", reason, now, change, ledger)
 
 
-def alert_unacknowledge(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+def alert_unacknowledge(
+    *, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime, ledger: Desk = TABLES
+) -> Alert:
     """Give an alert back; its policy begins again at the first step."""
 
     def change(alert: Alert) -> Why | None:
@@ -151,19 +175,21 @@ def alert_unacknowledge(*, alert_id: int, version: int, actor: Actor, reason: st
         running = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
         if not running:
             return Why.NOT_FIRING
-        if rearm(alert, now=now):
+        if rearm(alert, now=now, ledger=ledger):
             return Why.TOLD
-        owed.tell_update(alert, now=now, but_not=actor.kind)
+        owed.tell_update(alert, now=now, but_not=actor.kind, ledger=ledger)
         return Why.NO_POLICY
 
-    return _act(alert_id, version, actor, "unacknowledged", reason, now, change)
+    return _act(alert_id, version, actor, "unacknowledged", reason, now, change, ledger)
 
 
 def _at_rest(alert: Alert) -> None:
     alert.flapping_since, alert.flapping_until, alert.flaps = None, None, 0
 
 
-def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+def alert_resolve(
+    *, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime, ledger: Desk = TABLES
+) -> Alert:
     """End the episode by hand; while its condition still holds it stays silent, and says so in its decisions."""
 
     def change(alert: Alert) -> Why | None:
@@ -176,12 +202,14 @@ def alert_resolve(*, alert_id: int, version: int, actor: Actor, reason: str = ""
         _at_rest(alert)
         because = f"{actor.label} resolved it: it does not fire again before its condition has ended once"
         alert.decisions = [*alert.decisions, {"stage": "deduplicate", "verdict": "quiet", "reason": because}]
-        return Why.TOLD if conclude(alert, now=now) else Why.UNTOLD
+        return Why.TOLD if conclude(alert, now=now, ledger=ledger) else Why.UNTOLD
 
-    return _act(alert_id, version, actor, "resolved", reason, now, change)
+    return _act(alert_id, version, actor, "resolved", reason, now, change, ledger)
 
 
-def alert_reopen(*, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime) -> Alert:
+def alert_reopen(
+    *, alert_id: int, version: int, actor: Actor, reason: str = "", now: datetime, ledger: Desk = TABLES
+) -> Alert:
     """Take a resolution back; its policy begins again at the first step."""
 
     def change(alert: Alert) -> Why | None:
@@ -192,14 +220,21 @@ def alert_reopen(*, alert_id: int, version: int, actor: Actor, reason: str = "",
         free(alert)
         _at_rest(alert)
         held = Held(Why.FIRES_AGAIN, "it was reopened before this was sent")
-        owed.cancel_unsent(alert, held=held, now=now, kinds=["resolve"])
-        return Why.TOLD if rearm(alert, now=now) else Why.NO_POLICY
+        owed.cancel_unsent(alert, held=held, now=now, kinds=["resolve"], ledger=ledger)
+        return Why.TOLD if rearm(alert, now=now, ledger=ledger) else Why.NO_POLICY
 
-    return _act(alert_id, version, actor, "reopened", reason, now, change)
+    return _act(alert_id, version, actor, "reopened", reason, now, change, ledger)
 
 
 def alert_assign(
-    *, alert_id: int, version: int, actor: Actor, assignee_id: Any, reason: str = "", now: datetime
+    *,
+    alert_id: int,
+    version: int,
+    actor: Actor,
+    assignee_id: Any,
+    reason: str = "",
+    now: datetime,
+    ledger: Desk = TABLES,
 ) -> Alert:
     """Give the alert to a person, or to nobody (None)."""
 
@@ -207,11 +242,13 @@ def alert_assign(
         alert.assignee_id = assignee_id
         return None
 
-    return _act(alert_id, version, actor, "assigned", reason, now, change)
+    return _act(alert_id, version, actor, "assigned", reason, now, change, ledger)
 
 
-def alert_note(*, alert_id: int, version: int, actor: Actor, reason: str, now: datetime) -> Alert:
+def alert_note(
+    *, alert_id: int, version: int, actor: Actor, reason: str, now: datetime, ledger: Desk = TABLES
+) -> Alert:
     """Write a note into the alert's story."""
     if not reason.strip():
         raise NotPossible("A note needs some text.")
-    return _act(alert_id, version, actor, "note", reason, now, lambda _: None)
+    return _act(alert_id, version, actor, "note", reason, now, lambda _: None, ledger)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from django.db import connection, transaction
 from django.db.models import Max
 
+from aivillage_console.accounts.services import Actor, audit
 from aivillage_console.lib import doorbell, live, outbox
 from alerts.engine.reasons import Held
 from alerts.engine.states import EscalationState, NotificationState
@@ -141,6 +142,28 @@ class Ledger(Protocol):
 
     def drop_quieted(self, row: Quieted) -> None:
         """Forget that an alert was not told."""
+
+
+class Desk(Ledger, Protocol):
+    """What people and the clock need besides: one alert by its number, and what receivers were told before."""
+
+    def held(self, alert_id: int) -> Alert:
+        """Return an alert, held until the transaction ends; raises DoesNotExist."""
+
+    def policy(self, alert: Alert) -> Escalation | None:
+        """Return the policy of the running episode."""
+
+    def earlier(self, row: Notification) -> Sequence[Notification]:
+        """Return what the receiver of a message was owed before of the same episode, the oldest first."""
+
+    def has_later_word(self, row: Notification) -> bool:
+        """Say whether the receiver is owed a later word about the alert."""
+
+    def outcomes(self, row: Notification) -> Sequence[str]:
+        """Return how each try of a message ended."""
+
+    def audited(self, actor: Actor, action: str, alert: Alert, **facts: Any) -> None:
+        """Write into the audit trail who did what to an alert."""
 
 
 class Tables:
@@ -287,6 +310,33 @@ class Tables:
     def incident_told(self, alert: Alert) -> dict[str, Any] | None:
         """Read the incident of an alert."""
         return correlate.incident_told(alert)
+
+    def held(self, alert_id: int) -> Alert:
+        """Lock an alert."""
+        return Alert.objects.select_for_update().get(pk=alert_id)
+
+    def policy(self, alert: Alert) -> Escalation | None:
+        """Read the policy of the running episode."""
+        return Escalation.objects.filter(alert=alert, episode=alert.episode).first()
+
+    def earlier(self, row: Notification) -> Sequence[Notification]:
+        """Read what came before a message."""
+        rows = Notification.objects.filter(alert=row.alert, episode=row.episode, channel=row.channel, pk__lt=row.pk)
+        return list(rows.defer("payload").order_by("pk"))
+
+    def has_later_word(self, row: Notification) -> bool:
+        """Look for a later word."""
+        return Notification.objects.filter(
+            alert=row.alert, channel=row.channel, kind="update", id__gt=row.pk
+        ).exists()  # fmt: skip
+
+    def outcomes(self, row: Notification) -> Sequence[str]:
+        """Read the tries of a message."""
+        return list(row.tries.values_list("outcome", flat=True))
+
+    def audited(self, actor: Actor, action: str, alert: Alert, **facts: Any) -> None:
+        """Write the audit row in the same transaction."""
+        audit(actor, action, alert, **facts)
 
     def quiet(self, now: datetime) -> Quiet:
         """Return what the tables say."""

@@ -28,9 +28,10 @@ def letter_of(row: Notification, now: datetime) -> Letter | None:
     """Return the message to send, or cancel it where it is no longer owed and return None."""
     held = reason_to_cancel(row, now)
     if held is not None:
+        # This claim was no try: nobody shall think later that it may have arrived.
         outbox.finish(
             row, state=NotificationState.CANCELLED.value, withheld=held.why.value, cancelled_because=held.text[:300],
-            finished_at=now,
+            finished_at=now, attempts=row.attempts - 1,
         )  # fmt: skip
         return None
     channel = row.channel

@@ -9,9 +9,9 @@ from aivillage_console.lib import clock
 from alerts.engine import escalation
 from alerts.engine.reasons import Why
 from alerts.engine.states import AlertState, EscalationState
-from alerts.models import Alert, Escalation
+from alerts.models import Alert
 from alerts.services import decide, owed, tracing
-from alerts.services.ledger import TABLES, Ledger
+from alerts.services.ledger import TABLES, Desk, Ledger
 
 BATCH = 100
 OPEN = (AlertState.FIRING.value, AlertState.UNKNOWN.value)
@@ -120,31 +120,40 @@ def _rested(alert: Alert, counted: int, now: datetime, ledger: Ledger) -> Why:
 
 @transaction.atomic
 def _grow(alert_id: int, other: str, now: datetime) -> None:
-    """End an acknowledgement because the group grew; the message about the other one speaks for the first step."""
     alert = Alert.objects.select_for_update().filter(pk=alert_id).first()
-    if alert is None or alert.acked_at is None or alert.state not in OPEN:
+    if alert is not None:
+        grown(alert, other, now)
+
+
+def grown(alert: Alert, other: str, now: datetime, ledger: Desk = TABLES) -> None:
+    """End the acknowledgement of a locked alert because its group grew.
+
+    The message about the other one speaks for the first step of the policy; the next step is ahead again.
+    """
+    if alert.acked_at is None or alert.state not in OPEN:
         return
     by = alert.acked_by
     _moves_on(alert, now)
     decide.free(alert)
-    _go_on_at_second_step(alert, now)
+    _go_on_at_second_step(alert, now, ledger)
     reason = f"its group grew: {other} fired, which ends the acknowledgement by {by}"
     _keep_pass(alert, Why.GROUP, reason, now)
-    _say(alert, "ack_ended", reason, now, TABLES, why=Why.GROUP.value)
-    owed.tell_update(alert, now=now, said=f"Nobody has it any more: {other} fired as well.", in_place=True)
+    _say(alert, "ack_ended", reason, now, ledger, why=Why.GROUP.value)
+    said = f"Nobody has it any more: {other} fired as well."
+    owed.tell_update(alert, now=now, said=said, in_place=True, ledger=ledger)
     decide.wake(alert)
-    alert.save()
+    ledger.save(alert)
 
 
-def _go_on_at_second_step(alert: Alert, now: datetime) -> None:
-    row = Escalation.objects.filter(alert=alert, episode=alert.episode).first()
+def _go_on_at_second_step(alert: Alert, now: datetime, ledger: Desk) -> None:
+    row = ledger.policy(alert)
     if row is None:
         return
     alert.repeat_no += 1
     delays = [step["delay_seconds"] for step in row.policy_snapshot.get("steps", [])]
     ahead = escalation.step_due_at(delays, 1, now.timestamp())
     over = ahead.index is None
-    TABLES.rearm(
+    ledger.rearm(
         alert, repeat_no=alert.repeat_no, started_at=now, due_at=clock.at_seconds(ahead.due_at),
         step=len(delays) if ahead.index is None else ahead.index, stopped_because="", lease_token=None, attempts=0,
         state=EscalationState.DONE.value if over else EscalationState.ACTIVE.value, last_error="",

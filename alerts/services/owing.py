@@ -3,16 +3,16 @@
 from datetime import datetime
 
 from alerts.engine.reasons import Held, Why
-from alerts.engine.states import AlertState, AttemptOutcome
-from alerts.models import Alert, Escalation, Notification, Silence
-from alerts.services.ledger import TABLES
+from alerts.engine.states import AlertState, AttemptOutcome, NotificationState
+from alerts.models import Alert, Notification, Silence
+from alerts.services.ledger import TABLES, Desk
 from alerts.services.owed import WHYS
-from alerts.services.quieting import Quiet, quieted
+from alerts.services.quieting import quieted
 
 FIRES = ("fire", "repeat")
 
 
-def reason_to_cancel(row: Notification, now: datetime) -> Held | None:
+def reason_to_cancel(row: Notification, now: datetime, ledger: Desk = TABLES) -> Held | None:
     """Return why a message is no longer owed, as things stand now; None means that it is."""
     alert = row.alert
     if row.kind == "handover":
@@ -20,9 +20,9 @@ def reason_to_cancel(row: Notification, now: datetime) -> Held | None:
     if alert is None:
         return None
     if row.kind == "resolve":
-        return _resolve_not_owed(row, alert)
+        return _resolve_not_owed(row, alert, ledger)
     if row.kind == "update":
-        return _update_not_owed(row, alert)
+        return _update_not_owed(row, alert, ledger)
     if alert.episode != row.episode:
         return Held(Why.SUPERSEDED, "a later episode began before this was sent")
     if alert.acked_at is not None:
@@ -31,48 +31,46 @@ def reason_to_cancel(row: Notification, now: datetime) -> Held | None:
         return Held(Why.RESOLVED, f"the alert was resolved ({alert.resolved_because}) before this was sent")
     if alert.snoozed_until is not None and alert.snoozed_until > now:
         return Held(Why.SNOOZED, f"snoozed by {alert.snoozed_by} before this was sent")
-    return _kept_quiet(row, alert, now) if row.kind in FIRES else None
+    return _kept_quiet(row, alert, now, ledger) if row.kind in FIRES else None
 
 
-def _kept_quiet(row: Notification, alert: Alert, now: datetime) -> Held | None:
+def _kept_quiet(row: Notification, alert: Alert, now: datetime, ledger: Desk) -> Held | None:
     """Return what has come to keep the alert quiet since the message became owed."""
-
-    def policy_id() -> str:
-        followed = Escalation.objects.filter(alert=alert, episode=row.episode)
-        return str(followed.values_list("policy_snapshot__id", flat=True).first() or "")
-
     # What may have arrived is sent to its end: the receiver knows of it already.
     if row.attempts > 1:
         return None
-    hush = Quiet(now).reason(alert, policy_id)
+    hush = ledger.quiet(now).reason(alert, lambda: ledger.followed(alert))
     if hush is None:
         return None
-    TABLES.keep_quieted(quieted(alert, hush, policy_id=policy_id(), now=now))
+    ledger.keep_quieted(quieted(alert, hush, policy_id=ledger.followed(alert), now=now))
     return Held(WHYS[hush.kind], hush.reason)
 
 
-def _resolve_not_owed(row: Notification, alert: Alert) -> Held | None:
+def _resolve_not_owed(row: Notification, alert: Alert, ledger: Desk) -> Held | None:
     if (alert.episode, alert.repeat_no) == (row.episode, row.repeat_no) and alert.state != AlertState.RESOLVED:
         return Held(Why.FIRES_AGAIN, "it fires again")
     if alert.episode == row.episode and alert.repeat_no > row.repeat_no:
         return Held(Why.FIRES_AGAIN, "it fired again before this was sent")
-    earlier = Notification.objects.filter(alert=alert, episode=row.episode, channel=row.channel, pk__lt=row.pk)
-    ended = earlier.filter(kind="resolve", state="done").order_by("-pk").values_list("pk", flat=True).first()
-    fires = earlier.filter(kind__in=FIRES, pk__gt=ended or 0)
+    ended = False
+    fires: list[Notification] = []
+    for each in ledger.earlier(row):
+        if each.kind == "resolve" and each.state == NotificationState.DONE:
+            ended, fires = True, []
+        elif each.kind in FIRES:
+            fires.append(each)
     # A try that was cut off, or a process that died while sending, may well have told the receiver.
-    if fires.filter(state="done").exists() or any(_may_have_arrived(fire) for fire in fires):
+    if any(each.state == NotificationState.DONE or _may_have_arrived(each, ledger) for each in fires):
         return None
-    if ended is not None:
+    if ended:
         return Held(Why.DUPLICATE, "this receiver knows already that it is over")
     return Held(Why.UNTOLD, "its beginning never reached this receiver")
 
 
-def _update_not_owed(row: Notification, alert: Alert) -> Held | None:
+def _update_not_owed(row: Notification, alert: Alert, ledger: Desk) -> Held | None:
     over = alert.state == AlertState.RESOLVED and alert.flapping_until is None
     if alert.episode != row.episode or over:
         return Held(Why.SUPERSEDED, "its end was told instead")
-    later = Notification.objects.filter(alert=alert, channel=row.channel, kind="update", id__gt=row.pk)
-    return Held(Why.SUPERSEDED, "a later word took its place") if later.exists() else None
+    return Held(Why.SUPERSEDED, "a later word took its place") if ledger.has_later_word(row) else None
 
 
 def _handover_not_owed(row: Notification, now: datetime) -> Held | None:
@@ -84,6 +82,6 @@ def _handover_not_owed(row: Notification, now: datetime) -> Held | None:
     return None
 
 
-def _may_have_arrived(fire: Notification) -> bool:
-    tries = list(fire.tries.values_list("outcome", flat=True))
+def _may_have_arrived(fire: Notification, ledger: Desk) -> bool:
+    tries = ledger.outcomes(fire)
     return fire.attempts > len(tries) or AttemptOutcome.UNKNOWN in tries
