@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
+from alerts.rules.fields import SpecField
 from alerts.rules.kinds import AskedKind, Case
 from forge_dashboard import timing
 from forge_dashboard.catalogue import display
@@ -184,13 +185,22 @@ def _stalled_case(run: Run, heard: datetime, at: datetime) -> Case:
     )  # fmt: skip
 
 
+FIELDS = tuple(
+    SpecField(name=name, type="json", label=label, example=example, help="A list; leave it out for all.")
+    for name, label, example in (
+        ("phases", "Phases", '["quietstar"]'), ("models", "Models", '["qwen"]'), ("model_sizes", "Sizes", '["7b"]'),
+    )
+)  # fmt: skip
 PHASE_FAILED = AskedKind(
     label="Phase failed", keys=KEYS, problems=problems, ask=phases_failed,
+    fields=FIELDS, help="A phase of a run failed within the window and has not begun again.",
     over="the phase runs again, or its failure is past the window", evidence_template="forge/_alert_evidence.html",
 )  # fmt: skip
 RUN_STALLED = AskedKind(
     label="Run stalled",
     keys=KEYS,
+    fields=FIELDS,
+    help="A run that goes on has not been heard of for the window.",
     problems=problems,
     ask=runs_stalled,
     over="the run was heard of again, or is over",

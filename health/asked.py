@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from alerts.rules.fields import SpecField
 from alerts.rules.kinds import AskedKind, Case
 from health.scoring import component_scores, impacts
 from health.selectors import because, facts_at
@@ -43,8 +44,19 @@ def ask(spec: Mapping[str, Any], _window_seconds: int, at: datetime) -> Sequence
     ]  # fmt: skip
 
 
+FIELDS = (
+    SpecField(
+        name="status", type="choice", label="Status", default="unhealthy", choices=tuple(STATUSES),
+        help="unhealthy, or partial for partial and worse.",
+    ),
+    SpecField(
+        name="components", type="json", label="Components", example='["database"]',
+        help="A list of their names; empty for all.",
+    ),
+)  # fmt: skip
 COMPONENT = AskedKind(
     label="A component is unhealthy", keys=KEYS, problems=problems, ask=ask, over="the component is better",
+    fields=FIELDS, uses_window=False, help="A component's health is bad, by the checks and what it depends on.",
     threshold=lambda spec: 70.0 if spec.get("status") == "partial" else 30.0, operator="≤",
     evidence_template="health/_alert_evidence.html",
 )  # fmt: skip

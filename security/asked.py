@@ -9,6 +9,7 @@ from django.db import connection
 from orjson import loads
 
 from aivillage_observability.scoring import band
+from alerts.rules.fields import SpecField
 from alerts.rules.kinds import AskedKind, Case
 from security.catalogue import Detector, detector_name, named_together
 from security.detectors import is_number
@@ -179,7 +180,26 @@ def _description(shown: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -
     return f"Found: {found}. {span} Seen: {'; '.join(list(reasons)[:6])}."
 
 
+FIELDS = (
+    SpecField(
+        name="min_score", type="number", label="Score from", least=0, most=1, example="0.7",
+        help="How bad a finding is, from 0 to 1; empty for the setting of the console.",
+    ),
+    SpecField(
+        name="detectors", type="json", label="Detectors", example='["sql_injection"]',
+        help="A list of their names; leave it out for all.",
+    ),
+    SpecField(
+        name="event_types", type="json", label="Event types", example='["authentication"]',
+        help="A list; leave it out for all.",
+    ),
+    SpecField(
+        name="group_by", type="json", label="An alert for each", example='["source_ip"]',
+        help=f"A list of {', '.join(GROUPS)}; usually the address.",
+    ),
+)  # fmt: skip
 KIND = AskedKind(
     label="Security event", keys=KEYS, problems=problems, ask=ask, threshold=least_score,
+    fields=FIELDS, help="An attacker whose findings within the window are bad enough.",
     over="nothing more was found within its window", evidence_template="security/_alert_evidence.html",
 )  # fmt: skip

@@ -7,7 +7,7 @@ from alerts.engine.prometheus.rule_files import FileGroup, FileRule
 from alerts.engine.severity import severity_from
 from alerts.engine.threshold import BadThreshold
 from alerts.models import Rule, RuleGroup, RuleKind
-from alerts.rules.queries import compiled
+from alerts.rules.queries import compiled, is_dynamic
 
 SEVERITY, ORIGINAL = "severity", "severity_original"
 DEFAULT_INTERVAL_SECONDS = 60
@@ -80,16 +80,24 @@ def file_group(group: RuleGroup, rules: Iterable[Rule], *, name: str) -> tuple[F
             left.append(f"{rule.name} is left out: it is {why}")
         else:
             written.append(found)
+            left += _left_out(rule)
     return FileGroup(
         name=name, rules=written, interval_ms=group.interval_seconds * 1000,
         query_offset_ms=round(group.query_offset_seconds * 1000) or None, limit=group.limit, labels=dict(group.labels),
     ), left  # fmt: skip
 
 
+def _left_out(rule: Rule) -> list[str]:
+    """Return what a rule file has no words for."""
+    unsayable = ("levels", "recovery_threshold", "no_data")
+    kept = [name for name in unsayable if rule.spec.get(name) not in (None, [], "unknown")]
+    return [f"{rule.name} is written without {', '.join(kept)}, which no rule file can say"] if kept else []
+
+
 def _file_rule(rule: Rule) -> FileRule | None:
     if rule.kind == RuleKind.RECORDING:
         return FileRule(record=rule.spec["record"], expr=rule.spec["expr"], labels=dict(rule.labels))
-    if rule.kind not in (RuleKind.PROMQL, RuleKind.THRESHOLD):
+    if rule.kind not in (RuleKind.PROMQL, RuleKind.THRESHOLD, RuleKind.ABSENCE) or is_dynamic(rule.kind, rule.labels):
         return None
     try:
         expr = compiled(rule).query

@@ -8,6 +8,7 @@ from alerts.engine.states import RuleStateName
 from alerts.engine.threshold import BadThreshold
 from alerts.models import Rule, RuleState
 from alerts.models.rules import RuleHealth, RuleKind
+from alerts.rules.fields import SHAPES
 from alerts.rules.queries import compiled
 from alerts.rules.texts import annotations_of
 from metrics.registry import RuleAlert, RuleGroupShown, RuleShown
@@ -39,7 +40,9 @@ def _alert(rule: Rule, state: RuleState) -> RuleAlert:
 
 
 def _query(rule: Rule) -> str:
-    if rule.kind not in ("promql", "threshold", "recording"):
+    if rule.kind == RuleKind.COMPOSITE:
+        return str(rule.spec.get("expression", ""))
+    if rule.kind not in SHAPES:
         return f"{rule.kind}()"
     try:
         return compiled(rule).query
