@@ -22,6 +22,7 @@ from alerts.services import hiding, silencing
 
 PAGE, MOST_HISTORY, MOST_NAMES = 50, 20, 40
 STATES = ("active", "pending", "expired")
+WORDS = {"silence.create": "made", "silence.update": "changed", "silence.expire": "ended"}
 
 
 def zone_of(request: HttpRequest) -> ZoneInfo:
@@ -106,7 +107,10 @@ def idle_seconds(row: Silence, now: datetime) -> int:
 def standing_of(row: Silence, now: datetime) -> dict[str, Any]:
     """Return what the page of one silence shows beside its form."""
     entries = AuditEntry.objects.filter(object_type="silence", object_id=str(row.pk)).order_by("-pk")
-    return {**facts_of(row, now), "history": list(entries[:MOST_HISTORY])}
+    return {
+        **facts_of(row, now),
+        "history": [(entry, WORDS.get(entry.action, entry.action)) for entry in entries[:MOST_HISTORY]],
+    }
 
 
 def undo_of(request: HttpRequest) -> dict[str, Any] | None:

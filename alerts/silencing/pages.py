@@ -143,7 +143,10 @@ def _preview_of_text(text: str, now: datetime, through: bool) -> Preview:
 def new(request: HttpRequest) -> HttpResponseBase:
     """Make a silence; what the address says is filled in already."""
     if request.method == "GET":
-        return _shown(request, SilenceForm(initial=_initial(request)))
+        form = SilenceForm(initial=_initial(request))
+        if not form.initial["matchers"]:
+            form.fields["matchers"].widget.attrs["data-autofocus"] = ""
+        return _shown(request, form)
     return _saved(request, None)
 
 

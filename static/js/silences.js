@@ -9,7 +9,7 @@
   // The text is what is stored; the rows are another way to write it, and the server reads the text back into rows.
   const plain = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
   const quoted = (value) => `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
-  const part = (row, name) => $(`[data-part="${name}"]`, row).value;
+  const part = (row, name) => $(`[data-piece="${name}"]`, row).value;
   const written = (row) => {
     const name = part(row, "name").trim();
     return name ? `${plain.test(name) ? name : quoted(name)}${part(row, "op")}${quoted(part(row, "value"))}` : "";
@@ -24,7 +24,7 @@
 
   const field = (tag, name, label) => {
     const made = document.createElement(tag);
-    made.dataset.part = name;
+    made.dataset.piece = name;
     made.setAttribute("aria-label", label);
     return made;
   };
@@ -55,7 +55,7 @@
     if (!drop) return;
     const next = drop.parentElement.nextElementSibling || drop.parentElement.previousElementSibling;
     drop.parentElement.remove();
-    ($("[data-part]", next || document.createElement("p")) || $("[data-add-row]")).focus();
+    ($("[data-piece]", next || document.createElement("p")) || $("[data-add-row]")).focus();
     fromRows();
     text.form.dispatchEvent(new Event("change", { bubbles: true }));
   });
