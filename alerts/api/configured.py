@@ -23,6 +23,7 @@ from aivillage_console.lib import clock
 from aivillage_console.lib.problem import Conflict
 from alerts import services
 from alerts.api import serializers as shapes
+from alerts.backtesting.api import TriedRuleMixin
 from alerts.models import Channel, InboundHook, Policy, RecordingBackfill, Rule, RuleGroup
 from alerts.services import configuration
 
@@ -86,7 +87,7 @@ class RuleGroupViewSet(ConfiguredViewSet):
 
 
 @extend_schema(tags=["rules"])
-class RuleViewSet(ConfiguredViewSet):
+class RuleViewSet(TriedRuleMixin, ConfiguredViewSet):
     """Rules."""
 
     queryset = Rule.objects.select_related("group")

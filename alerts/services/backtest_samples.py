@@ -3,14 +3,17 @@
 Loads the query kernels, so it is imported by name and only where rules are evaluated (`alerts.rules.asking`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
+from alerts.models import Rule
 from alerts.rules import asking
 from alerts.rules.asking import Row
+from alerts.rules.queries import compiled
 from metrics.promql.rolling import NOTE
 from metrics.promql.types import QueryError, QueryResult
 from metrics.selectors import TooBusy, range_query
@@ -21,6 +24,8 @@ STRETCH = 1440
 OF_THE_RANGE = ("start()", "end()", "step()", "range()")
 # Ranges that may fail before the rest of a query is called failed; a failed one is halved.
 MOST_FAILURES = 400
+# Points a series that quantiles are taken of.
+MOST_POINTS = 5000
 ROLLED_UP = "samples of some of these times are kept in rolled-up form only: there the result is near, not exact"
 Bools = npt.NDArray[np.bool_]
 
@@ -137,3 +142,23 @@ def _nameless(labels: Mapping[str, str]) -> dict[str, str]:
 def past_of(grid: Grid) -> Past:
     """Return the store as it was on a grid."""
     return Past(grid)
+
+
+def quantiles_of(rule: Rule, start_at: datetime, end_at: datetime, quantiles: Sequence[float]) -> list[float]:
+    """Return rounded quantiles of what a threshold rule compares, on the stricter side of its threshold."""
+    query = compiled(rule)
+    lower = query.operator in ("<", "<=")
+    step_ms = max(60_000, round((end_at - start_at).total_seconds() * 1000) // MOST_POINTS)
+    try:
+        result = range_query(
+            query.expression, start_ms=round(start_at.timestamp() * 1000), end_ms=round(end_at.timestamp() * 1000),
+            step_ms=step_ms,
+        )  # fmt: skip
+    except ValueError:
+        return []
+    seen = np.asarray(result.values)[np.asarray(result.present, np.bool_)]
+    seen = seen[np.isfinite(seen)]
+    if not seen.size or query.operator in ("==", "!="):
+        return []
+    found = [float(f"{np.quantile(seen, 1 - q if lower else q):.3g}") for q in quantiles]
+    return sorted({value for value in found if (value < query.threshold if lower else value > query.threshold)})

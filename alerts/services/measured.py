@@ -131,7 +131,7 @@ class Measured:
         query = self._query
         if self._columns is None:
             left = query.expression or query.query
-            self._columns = asking.histories(left, end_ms=self._at_ms, window_seconds=self._window_seconds)
+            self._columns = self._histories(left)
         columns = self._columns.get(frozenset(held.told.items()), asking.NO_HISTORY)
         return {
             "query": query.query, "expression": query.expression, "operator": query.operator,
@@ -139,6 +139,13 @@ class Measured:
             "window_seconds": self._window_seconds, "evaluated_at": self._at.isoformat(),
             "series_labels": dict(held.told), **_levels_shown(query), **columns,
         }  # fmt: skip
+
+    def _histories(self, left: str) -> dict[frozenset[tuple[str, str]], dict[str, list[float]]]:
+        try:
+            return asking.histories(left, end_ms=self._at_ms, window_seconds=self._window_seconds)
+        except ValueError:
+            # It could be answered now and not at every time before: that must not keep an alert from being told.
+            return {}
 
     def presence(self) -> Presence:
         """Ask the left side alone, or whether any series the query reads has fresh samples."""

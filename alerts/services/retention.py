@@ -8,6 +8,7 @@ from django.forms.models import model_to_dict
 from orjson import dumps, loads
 
 from alerts.models import Alert, AlertEvent, AlertSettings, DeliveryAttempt, Notification, NotificationHistory
+from alerts.services.backtests import backtests_retain
 from alerts.services.inbound import webhooks_retain
 from alerts.services.incident_upkeep import incidents_retain
 from alerts.services.messages import messages_retain
@@ -23,6 +24,7 @@ def retain(*, now: datetime, batch: int = BATCH) -> dict[str, int]:
     messages_retain(now=now)
     incidents_retain(now=now)
     suites_retain(now=now)
+    backtests_retain(now=now)
     return {"moved": _to_history(now, batch), "dropped": _drop_alerts(now, batch)}
 
 

@@ -36,6 +36,12 @@ for noun in ("rules", "rule-groups", "channels", "policies", "hooks"):
     EXPECTED[("PATCH", f"{API}{noun}/<pk>/")] = WRITE
     EXPECTED[("DELETE", f"{API}{noun}/<pk>/")] = WRITE
 EXPECTED[("POST", f"{API}rules/<pk>/backfill/")] = WRITE
+EXPECTED[("POST", f"{API}rules/<pk>/backtest/")] = WRITE
+EXPECTED[("POST", f"{API}rules/<pk>/suggest/")] = WRITE
+EXPECTED[("GET", f"{API}backtests/")] = READ
+EXPECTED[("POST", f"{API}backtests/")] = WRITE
+EXPECTED[("GET", f"{API}backtests/<pk>/")] = READ
+EXPECTED[("POST", f"{API}backtests/<pk>/cancel/")] = WRITE
 for noun in ("incidents", "incidents/<pk>", "incidents/<pk>/members", "incidents/<pk>/events", "correlation-rules",
              "correlation-rules/<pk>"):  # fmt: skip
     EXPECTED[("GET", f"{API}{noun}/")] = READ
@@ -52,7 +58,6 @@ for path in ("/incidents/make/", "/incidents/<int:incident_id>/<slug:action>/"):
 EXPECTED[("GET", f"{API}rules/<pk>/noise/")] = READ
 EXPECTED[("GET", f"{API}thresholds/")] = READ
 EXPECTED[("GET", f"{API}thresholds/<pk>/")] = READ
-EXPECTED[("GET", f"{API}rules/<pk>/noise/")] = READ
 EXPECTED[("GET", f"{API}backfills/")] = READ
 EXPECTED[("GET", f"{API}backfills/<pk>/")] = READ
 EXPECTED[("POST", f"{API}backfills/<pk>/cancel/")] = WRITE
@@ -122,7 +127,7 @@ for path in (
     EXPECTED[("POST", f"/alerts/rules/{path}")] = ("00011", set())
 for path in (
     "convert/", "preview/", "backtest/", "groups/<uuid:group_id>/delete/", "<uuid:rule_id>/switch/",
-    "<uuid:rule_id>/move/", "<uuid:rule_id>/delete/",
+    "<uuid:rule_id>/move/", "<uuid:rule_id>/delete/", "<uuid:rule_id>/suggest/",
 ):  # fmt: skip
     EXPECTED[("POST", f"/alerts/rules/{path}")] = ("00011", set())
 for path in ("/setup/token/", "/setup/demo/"):

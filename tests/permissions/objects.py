@@ -14,6 +14,7 @@ from aivillage_console.lib import clock
 from alerts.models import (
     Alert,
     AlertEvent,
+    BacktestRun,
     ChangeEvent,
     Channel,
     DeliveryAttempt,
@@ -86,6 +87,13 @@ class Objects:
         return Rule.objects.get(name="free")
 
     @property
+    def backtest(self) -> BacktestRun:
+        """Return the backtest there is, or make it."""
+        now = clock.now()
+        span = {"start_at": now - timedelta(days=1), "end_at": now, "created_at": now, "due_at": now, "state": "due"}
+        return BacktestRun.objects.first() or BacktestRun.objects.create(rule=self.rule, name="Hot", **span)
+
+    @property
     def silence(self) -> Silence:
         """Return the silence there is, or make it: nobody else speaks of one."""
         facts = {"starts_at": clock.now(), "ends_at": clock.now() + timedelta(hours=1), "author": "ada", "reason": "x"}
@@ -119,7 +127,7 @@ class Objects:
             "/backfill/": self.past, "/backfills/": self.backfill,
             "/mute-times/": self.mute_time, "/inhibitions/": self.inhibition, "/silences/": self.silence,
             "/silence/": self.silence,
-            "/thresholds/": self.threshold,
+            "/thresholds/": self.threshold, "/backtests/": self.backtest,
             "/rules/groups/": self.group, "/rules/": self.rule, "/rule-groups/": self.group,
             "/channels/": self.channel, "/setup/test/": self.channel,
             "/policies/": self.policy, "/components/": self.check.component, "/checks/": self.check,
@@ -245,6 +253,8 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         "rules/": {**rule, "severity": "low"}, "rules/<pk>/": {"for_seconds": 60},
         "rules/<pk>/backfill/": {"start_at": "2026-11-20T00:00:00Z", "end_at": "2026-11-20T01:00:00Z"},
         "configuration/plan/": {"text": ""}, "configuration/apply/": {"text": "groups: [{name: imported}]"},
+        "rules/<pk>/backtest/": {"days": 0.05, "wait": False}, "rules/<pk>/suggest/": {"days": 1},
+        "backtests/": {"days": 0.05, "wait": False, "rule": {**rule, "severity": "low"}},
         "rule-groups/": {"name": "mine", "interval_seconds": 15}, "rule-groups/<pk>/": {"interval_seconds": 30},
         "scrape-pools/": {"name": "other"}, "scrape-pools/<pk>/": {"enabled": False},
         "scrape-pools/import/": {"text": "scrape_configs: [{job_name: imported}]"},

@@ -6,9 +6,11 @@ from django.core.management.base import BaseCommand
 
 from aivillage_console.lib import clock
 from alerts import services
+from alerts.services.backtests import backtests_due
 from alerts.sweeping import WATCHES, Sweeper, Watch
 
 NEXT_BACKFILL = "SELECT min(due_at) FROM alerts_recordingbackfill WHERE state = 'due'"
+NEXT_BACKTEST = "SELECT min(due_at) FROM alerts_backtestrun WHERE state = 'due'"
 NEXT_GROUP = "SELECT min(due_at) FROM alerts_rulegroup WHERE enabled"
 
 
@@ -23,5 +25,6 @@ class Command(BaseCommand):
         own = [
             Watch("evaluate", NEXT_GROUP, services.evaluate_due),
             Watch("backfill", NEXT_BACKFILL, services.backfill_due),
+            Watch("backfill", NEXT_BACKTEST, backtests_due),
         ]
         Sweeper([*own, *(watch for _, watch in WATCHES.filled())]).run()

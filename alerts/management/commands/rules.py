@@ -5,19 +5,24 @@ from collections.abc import Callable
 from glob import glob
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
 
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock
 from aivillage_console.lib.durations import BadDuration, parse_ms
 from alerts import services
+from alerts.backtesting.words import quieter, rules_of, tried
 from alerts.engine.prometheus.linting import duplicates_of, shown_duplicates
 from alerts.engine.prometheus.rule_files import RuleFile, read_rule_file
 from alerts.engine.prometheus.unit_tests.choosing import BadPattern, chosen_of
 from alerts.engine.prometheus.unit_tests.files import TestFile, read_test_file
 from alerts.engine.prometheus.unit_tests.running import Outcome, Rules, run_tests
+from alerts.models import Rule
+from alerts.services.backtests import LONGEST_DAYS
 from alerts.services.rule_files import Action, Named
 
 LINT_FAILED = 3
@@ -50,7 +55,12 @@ class Command(BaseCommand):
         given.add_argument(
             "--directory", type=Path, help="Write a file for each that was imported, instead of printing."
         )
-        for word in (test, check, taken):
+        tried = words.add_parser("backtest", help="Say what rules would have done, by their names or of rule files.")
+        tried.add_argument("--days", type=float, default=7.0, help="How far back, 7 if nothing is said.")
+        tried.add_argument("--zone", default="", help="Whose nights are counted; UTC if nothing is said.")
+        tried.add_argument("--interval", default="1m", help="For groups of files that say none.")
+        tried.add_argument("--suggest", action="store_true", help="Say what would make stored rules quieter, too.")
+        for word in (test, check, taken, tried):
             word.add_argument("files", nargs="+", metavar="FILE")
             word.add_argument("--ignore-unknown-fields", action="store_true", help="Read over fields nobody knows.")
             word.add_argument("--enable-feature", action="append", default=[], help="Allow experimental PromQL.")
@@ -58,7 +68,8 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, word: str, **options: Any) -> None:
         """Do what the word says."""
         works: dict[str, Callable[..., None]] = {
-            "test": self.test_files, "check": self.check_files, "import": self.import_files, "export": self.export_files
+            "test": self.test_files, "check": self.check_files, "import": self.import_files,
+            "export": self.export_files, "backtest": self.backtest,
         }  # fmt: skip
         works[word](**options)
 
@@ -155,6 +166,38 @@ class Command(BaseCommand):
                 self.stdout.write(f"{SIGNS[change.action]} {change.what} {change.name}{fields}")
         counts = ", ".join(f"{plan.count(action)} {said}" for action, said in COUNTED.items())
         self.stdout.write(f"rules: {counts}{' (dry run: nothing was stored)' if dry_run else ''}")
+
+    # The past.
+
+    def backtest(
+        self, files: list[str], *, days: float, zone: str, interval: str, suggest: bool, **options: Any
+    ) -> None:
+        """Try rules on the past and print what they would have done."""
+        if not 0 < days <= LONGEST_DAYS:
+            raise CommandError(f"--days is a number up to {LONGEST_DAYS}")
+        try:
+            nights = ZoneInfo(zone) if zone else None
+            interval_seconds = parse_ms(interval) // 1000
+        except (BadDuration, LookupError, ValueError) as problem:
+            raise CommandError(f"--zone, --interval: {problem}") from problem
+        rules = [rule for name in files for rule in self._tried(name, interval_seconds, **options)]
+        for rule in rules:
+            for line in tried(rule, days=days, zone=nights, now=clock.now()):
+                self.stdout.write(line)
+            if suggest and not rule._state.adding:
+                for line in quieter(rule, days=days, actor=Actor.system("rules backtest"), now=clock.now()):
+                    self.stdout.write(line)
+
+    def _tried(self, name: str, interval_seconds: int, **options: Any) -> list[Rule]:
+        if not Path(name).is_file():
+            found = list(Rule.objects.filter(Q(name=name) | Q(alert_name=name)).select_related("group"))
+            if not found:
+                raise CommandError(f"{name} is neither a rule nor a file")
+            return found
+        file = _rule_file(name, **options)
+        if file.mistakes:
+            raise CommandError("\n".join(f"{name}: {mistake}" for mistake in file.mistakes))
+        return rules_of(file, interval_seconds)
 
     def export_files(self, *, directory: Path | None, **_options: Any) -> None:
         """Write rule files."""
