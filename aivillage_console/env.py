@@ -180,6 +180,13 @@ class Config:
         default="",
     )
 
+    # Configuration as code
+    configuration_variables: list[str] = setting(
+        "Variables of the console's environment that files may name which an admin imports by page or API.",
+        default=["ALERT_WEBHOOK_URL", "ALERT_EMAIL_PASSWORD", "GITHUB_TOKEN", "SENTRY_DSN", "SLACK_WEBHOOK_URL"],
+        unit="list",
+    )
+
     # Another store of samples
     metrics_store_url: str = setting(
         "VictoriaMetrics that keeps all samples in the place of PostgreSQL: its address before /api/v1; empty: none.",

@@ -47,7 +47,8 @@ def planned(wish: Wish, *, actor: Actor, now: datetime) -> Plan:
     plan.steps += _orders(found, state, wish)
     plan.steps.sort(key=lambda step: (*SECTIONS, ORDER).index(step.section))
     before = reach_of(state)
-    plan.mistakes = Putting(plan.steps, found, state, actor, now).put_all()
+    putting = Putting(plan.steps, found, state, actor, now)
+    plan.mistakes, plan.guarded = putting.put_all(), putting.guarded
     if not plan.mistakes:
         plan.reach = reach_of(read_state(), before=before)
     return plan

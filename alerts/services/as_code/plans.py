@@ -10,7 +10,7 @@ from alerts.engine.configuration.entries import Entry
 from alerts.engine.configuration.merging import Conflict, Difference, Side
 from alerts.services.as_code.reaching import Reach
 from alerts.services.as_code.resolving import Wanted
-from alerts.services.as_code.state import Key, State
+from alerts.services.as_code.state import ORDER, Key, State
 
 Action = Literal["create", "change", "delete", "keep", "gone", "left"]
 Choices = Mapping[str, Side]
@@ -58,6 +58,8 @@ class Plan:
     reach: Reach = field(default_factory=Reach)
     wanted: Wanted = field(default_factory=Wanted)
     state: State | None = None
+    # Channels whose secret or address would change: an admin's to do.
+    guarded: list[str] = field(default_factory=list)
 
     def having(self, *actions: Action) -> list[Step]:
         """Return the steps of these actions."""
@@ -72,7 +74,9 @@ class Plan:
     def counts(self) -> dict[str, int]:
         """Return how many things each action happens to."""
         names: tuple[Action, ...] = ("create", "change", "delete", "keep", "gone", "left")
-        return {name: len(self.having(name)) for name in names}
+        # The order of a list is no thing of its own, unless it changes.
+        return {name: len([one for one in self.having(name) if one.section != ORDER or name == "change"])
+                for name in names}  # fmt: skip
 
     @property
     def does_something(self) -> bool:

@@ -6,9 +6,8 @@ from typing import Any
 
 from django.db import models
 from django.db.models import ProtectedError
-from django.forms.models import model_to_dict
 
-from aivillage_console.accounts.services import Actor, audit
+from aivillage_console.accounts.services import Actor
 from alerts.engine.configuration import receivers, rules
 from alerts.engine.configuration.sections import CORRELATION, GROUPS, INHIBITIONS, MUTE_TIMES, SETTINGS, TESTS
 from alerts.models import (
@@ -29,13 +28,14 @@ from alerts.services.as_code.state import ORDER, Key, State
 from alerts.services.configuration import (
     Invalid,
     Outdated,
+    channel_moved,
     channel_save,
-    checked,
     configured_delete,
     group_save,
     policy_save,
     rule_save,
 )
+from alerts.services.correlation_rules import correlation_rule_delete, correlation_rule_save
 from alerts.services.quiet_rules import quiet_rule_delete, quiet_rule_problems, quiet_rule_save
 
 # Where a field of the console stands in the file.
@@ -44,7 +44,7 @@ KEYS = {
     "cooldown_seconds": "cooldown_period", "alert_name": "alert", "interval_seconds": "interval",
 }  # fmt: skip
 
-CORRELATED = ("name", "position", *(key.column for key in CORRELATION.keys))
+MOVED = 'its address changes, so its secret is not taken along: give it again, or write `secret: ""`'
 
 
 class Putting:
@@ -54,6 +54,8 @@ class Putting:
         """Keep what is to be done, by whom and when."""
         self.steps, self.found, self.state, self.actor, self.now = steps, found, state, actor, now
         self.mistakes: list[str] = []
+        # Channels whose secret or address changes: an admin's to do.
+        self.guarded: list[str] = []
         self.rows: dict[Key, models.Model] = dict(state.rows)
 
     def put_all(self) -> list[str]:
@@ -106,13 +108,17 @@ class Putting:
         """Store a channel; its secret only where it is another one."""
         row = step.row if isinstance(step.row, Channel) else Channel(name=step.name)
         changes = {difference.path for difference in step.differences}
+        before = Channel.objects.filter(pk=row.pk).first() if step.row is not None else None
         self.fill(row, {name: value for name, value in step.fields.items() if name != receivers.SECRET})
-        secret = None
+        moved, secret = channel_moved(before, row), None
         if receivers.SECRET in changes:
             secret = self.found.secrets.get(step.name, "") if step.fields.get(receivers.SECRET) else ""
-        elif step.name in self.found.secrets and step.fields.get(receivers.SECRET):
-            # Its address may change with it: a secret that is written in the file goes along.
-            secret = self.found.secrets[step.name]
+        elif moved and before is not None and before.secret_sealed:
+            secret = self.found.secrets.get(step.name)
+            if secret is None:
+                raise Invalid({receivers.SECRET: MOVED})
+        if secret is not None or moved:
+            self.guarded.append(step.name)
         channel_save(row, actor=self.actor, now=self.now, secret=secret, version=self.version(step))
         self.rows[step.key] = row
 
@@ -147,8 +153,7 @@ class Putting:
         """Store a correlation rule."""
         row = step.row if isinstance(step.row, CorrelationRule) else CorrelationRule(name=step.name)
         self.fill(row, step.fields)
-        self.locked(step)
-        self.kept(row)
+        correlation_rule_save(row, actor=self.actor, now=self.now, version=self.version(step))
         self.rows[step.key] = row
 
     def group(self, step: Step) -> None:
@@ -183,7 +188,7 @@ class Putting:
             elif isinstance(row, Policy):
                 policy_save(row, actor=self.actor, now=self.now)
             elif isinstance(row, CorrelationRule):
-                self.kept(row)
+                correlation_rule_save(row, actor=self.actor, now=self.now)
 
     def delete(self, step: Step) -> None:
         """Delete a thing; a group only when no rule is left in it."""
@@ -193,20 +198,9 @@ class Putting:
         if isinstance(row, Inhibition | MuteTime):
             quiet_rule_delete(row, actor=self.actor, now=self.now)
         elif isinstance(row, CorrelationRule):
-            identity = str(row.pk)
-            row.delete()
-            audit(self.actor, "correlationrule.delete", object_type="correlationrule", object_id=identity, now=self.now)
+            correlation_rule_delete(row, actor=self.actor, now=self.now)
         elif row is not None:
             configured_delete(row, actor=self.actor, now=self.now)
-
-    def kept(self, row: CorrelationRule) -> None:
-        """Store a correlation rule as a new version."""
-        new = row._state.adding
-        checked(row, {})
-        row.version += not new
-        row.save()
-        verb = "create" if new else "update"
-        audit(self.actor, f"correlationrule.{verb}", row, now=self.now, after=model_to_dict(row, CORRELATED))
 
     def fill(self, row: models.Model, fields: Mapping[str, Any]) -> None:
         """Put fields into a row."""

@@ -1,5 +1,6 @@
 """A plan in words, for the command and for REST."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,7 +28,8 @@ def plain(value: Any) -> Any:
 
 def as_text(value: Any) -> str:
     """Return a value as people read it."""
-    text = "(absent)" if value is GONE else value if isinstance(value, str) else repr(plain(value))
+    text = "(absent)" if value is GONE else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = text or "(empty)"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

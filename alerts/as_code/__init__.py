@@ -1,0 +1,1 @@
+"""Doors of the configuration as files: the import page, REST."""
