@@ -100,8 +100,9 @@ def _attach_members(incidents: Sequence[Incident]) -> None:
 
 
 def attach_incidents(alerts: Sequence[Alert]) -> None:
-    """Give each alert `member`: its place in the incident it is in, or None."""
-    rows = IncidentMember.objects.filter(alert__in=[alert.pk for alert in alerts], current=True)
+    """Give each alert `member`: its place in the incident it is in with others, or None."""
+    ids = [alert.pk for alert in alerts]
+    rows = IncidentMember.objects.filter(alert__in=ids, current=True, incident__alerts__gt=1)
     found = {row.alert_id: row for row in rows.select_related("incident")}
     for alert in alerts:
         alert.member = found.get(alert.pk)  # type: ignore[attr-defined]
