@@ -5,7 +5,6 @@ in the cache, so any process may serve either.
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +21,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.lib import clock
-from alerts.engine.backtest import Backtest, Firing, Told
+from alerts.engine.backtest import Backtest, Firing
+from alerts.engine.backtest_totals import is_page, totals
 from alerts.models import Rule
 from alerts.rule_pages.editing import draft_sent, kept_of, shown
 from alerts.rule_pages.listing import zone_of
@@ -38,26 +38,7 @@ MOST_SECONDS = 20.0
 FIRINGS_SHOWN = 50
 # More than one alert an hour is noise to most people.
 NOISY_AN_HOUR = 1.0
-PAGES = ("fire", "repeat")
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """What a backtest comes to."""
-
-    firings: int
-    firing_seconds: float
-    pages: int
-    night_pages: int
-    withheld: Sequence[tuple[str, int]]
-    whom: Sequence[tuple[str, int]]
-    an_hour: float
-
-    @property
-    def noisy(self) -> bool:
-        """Say whether it fires too often for people."""
-        return self.an_hour > NOISY_AN_HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +51,20 @@ class Row:
     withheld: Sequence[str]
 
 
-def counted(found: Backtest) -> Counted:
-    """Return the sums of a backtest."""
-    told = [one for firing in found.firings for one in firing.told if one.kind in PAGES]
-    heard = [one for one in told if _is_page(one)]
-    spans = merged((one.started_at, one.resolved_at or found.end_at) for one in found.firings)
-    hours = max(1.0, (found.end_at - found.start_at) / 3600)
-    return Counted(
-        firings=len(found.firings), firing_seconds=sum(until - since for since, until in spans), pages=len(heard),
-        night_pages=sum(one.at_night for one in heard),
-        withheld=Counter(one.withheld for one in told if one.withheld).most_common(5),
-        whom=Counter(name for one in heard for name in one.channels).most_common(10),
-        an_hour=len(found.firings) / hours,
-    )  # fmt: skip
-
-
-def _is_page(told: Told) -> bool:
-    return told.kind in PAGES and not told.withheld and bool(told.channels)
-
-
 def _rows(found: Backtest) -> list[Row]:
     return [
         Row(
-            one, (one.resolved_at or found.end_at) - one.started_at, sum(map(_is_page, one.told)),
+            one, (one.resolved_at or found.end_at) - one.started_at, sum(map(is_page, one.told)),
             sorted({each.withheld for each in one.told if each.withheld}),
         )
         for one in found.firings[:FIRINGS_SHOWN]
     ]  # fmt: skip
+
+
+def _an_hour(found: Backtest) -> float:
+    """Return how often an hour it fired, where that is more than people bear; else nothing."""
+    often = len(found.firings) / max(1.0, (found.end_at - found.start_at) / 3600)
+    return often if often > NOISY_AN_HOUR else 0.0
 
 
 def _key(job: str) -> str:
@@ -159,7 +127,7 @@ def _tried(request: HttpRequest, rule: Rule, stored: Rule | None, span_seconds: 
     finally:
         if job:
             cache.delete_many([_key(job), f"{_key(job)}:stop"])
-    return _drawn(rule, found) | {"saved": counted(saved) if saved else None}
+    return _drawn(rule, found) | {"saved": totals(saved) if saved else None}
 
 
 def _saved(stored: Rule, found: Backtest, job: str, zone: ZoneInfo) -> Backtest:
@@ -186,12 +154,12 @@ def _zone(request: HttpRequest) -> ZoneInfo:
 def _drawn(rule: Rule, found: Backtest) -> dict[str, Any]:
     spans = merged((one.started_at, one.resolved_at or found.end_at) for one in found.firings)
     chart, missing = chart_of(rule, start=found.start_at, end=found.end_at, title="The query over the backtest")
-    pages = [one.at for firing in found.firings for one in firing.told if _is_page(one)]
-    nights = [one.at for firing in found.firings for one in firing.told if _is_page(one) and one.at_night]
+    pages = [one.at for firing in found.firings for one in firing.told if is_page(one)]
+    nights = [one.at for firing in found.firings for one in firing.told if is_page(one) and one.at_night]
     if chart is not None:
         chart.id = "backtest-chart"
     return {
-        "tried": found, "sums": counted(found), "rows": _rows(found),
+        "tried": found, "sums": totals(found), "an_hour": _an_hour(found), "rows": _rows(found),
         "more_rows": max(0, len(found.firings) - FIRINGS_SHOWN), "chart": chart, "missing": missing,
         "bands": strip([(since, until, "firing") for since, until in spans], found.start_at, found.end_at),
         "page_marks": strip([(at, at, "page") for at in pages[:500]], found.start_at, found.end_at),

@@ -12,9 +12,10 @@ from aivillage_console.accounts.authentication import actor_of
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.lib import clock
+from aivillage_console.lib.durations import format_seconds
 from alerts.engine.states import Severity
 from alerts.models import Rule, RuleGroup
-from alerts.rule_pages.drafts import posted, values_of
+from alerts.rule_pages.drafts import DURATIONS, LONGEST_SECONDS, BadText, number, posted, values_of
 from alerts.rule_pages.listing import rule_of, text_of
 from alerts.rule_pages.previews import preview_of
 from alerts.rule_pages.saving import (
@@ -126,7 +127,22 @@ def edit(request: HttpRequest, rule_id: UUID) -> HttpResponseBase:
     if request.method == "POST":
         draft, _ = draft_sent(request, stored)
         return _saved(request, draft, stored)
-    return shown(request, draft_of(stored, mode=YAML if text_of(request, "as") == YAML else "form"), stored=stored)
+    draft = draft_of(stored, mode=YAML if text_of(request, "as") == YAML else "form")
+    _suggested(draft, text_of(request, "try"), text_of(request, "value", 40))
+    return shown(request, draft, stored=stored)
+
+
+def _suggested(draft: Draft, column: str, text: str) -> None:
+    """Put a change that an address suggests into the form; it is not saved by that."""
+    try:
+        value = number(text)
+    except BadText:
+        return
+    names = {column: name for name, column in DURATIONS.items()}
+    if column == "threshold":
+        draft.values[f"{draft.rule.kind}.threshold"] = text
+    elif column in names and 0 <= value <= LONGEST_SECONDS:
+        draft.values[names[column]] = format_seconds(value)
 
 
 def kept_of(draft: Draft, stored: Rule | None) -> dict[str, Any]:

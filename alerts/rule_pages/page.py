@@ -6,16 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from aivillage_console.accounts.models import AuditEntry, Role
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.accounts.selectors import audit_trail
 from aivillage_console.lib import clock
-from alerts.models import Alert, AlertEvent, Rule, RuleKind, RuleState
+from alerts.models import Alert, AlertEvent, Rule, RuleKind, RuleState, RuleSuggestion
 from alerts.rule_pages.listing import may_edit, rule_of, zone_of
 from alerts.rule_pages.pictures import bars, strip
 from alerts.rule_pages.previews import now_of
@@ -23,12 +24,15 @@ from alerts.rule_pages.queries import chart_of, spans_of
 from alerts.rule_pages.rows import groups_counted, late_seconds
 from alerts.rule_pages.words import condition_of, sentences
 from alerts.services.noise import BEGINNINGS, NOTHING, noise_of
+from alerts.services.suggestions import suggestions_of
 from metrics.maths.charting import Chart
 
 RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800}
 STATES_SHOWN, ALERTS_SHOWN, EDITS_SHOWN, STORY_ROWS = 50, 20, 20, 5000
 OPEN = ("firing", "unknown")
 LONGEST_VALUE = 400
+# A person waits for what is suggested; what takes longer is tried by the console in its own time.
+SUGGEST_SECONDS = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ def _context(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "states": states, "more_states": more_states, "alerts": list(alerts), "edits": edits_of(rule), "noise": noise,
         "spark": bars(noise.bars), "late_seconds": late_seconds(rule.group, now), "may_edit": may_edit(request),
         "records": rule.kind == RuleKind.RECORDING, "since": now - timedelta(days=7),
+        "suggestion": RuleSuggestion.objects.filter(rule=rule).first(),
         "fragment": f"{reverse('alerts:rule', args=[rule.pk])}?fragment=rule&range={name}",
         "open_alerts": sum(state.fired_at is not None for state in states) + more_states,
         "groups": [group for group in groups_counted() if group.pk != rule.group_id] if may_edit(request) else [],
@@ -124,3 +129,16 @@ def rule(request: HttpRequest, rule_id: UUID) -> HttpResponse:
     context = _context(request, rule_of(rule_id))
     fragment = request.GET.get("fragment") == "rule"
     return render(request, "alerts/rules/_rule.html" if fragment else "alerts/rules/rule.html", context)
+
+
+@require_POST
+@role_required(Role.EDITOR)
+def suggest(request: HttpRequest, rule_id: UUID) -> HttpResponseBase:
+    """Try on the past what would make a rule quieter, and keep what is worth suggesting."""
+    found = suggestions_of(rule_of(rule_id), now=clock.now(), most_seconds=SUGGEST_SECONDS).result
+    many = len(found.get("suggestions", []))
+    if many:
+        messages.success(request, f"{many} suggestion{'' if many == 1 else 's'} found.")
+    else:
+        messages.success(request, f"Nothing to suggest: {found.get('why_not') or 'no change would spare enough'}.")
+    return redirect("alerts:rule", rule_id=rule_id)

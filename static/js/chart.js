@@ -52,8 +52,8 @@
     return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone, hour12: false }).format(at * 1000);
   };
 
-  // An axis of steps counts; an axis of time is read by the clock.
-  const place = (payload, at, span) => (payload.axis === "step" ? prefixes(at, 1000, ["", "k", "M", "G"]) : clock(at, span));
+  // An axis of steps counts; an axis of time is read by the clock. Midnight is the date alone, or dates run into each other.
+  const place = (payload, at, span) => (payload.axis === "step" ? prefixes(at, 1000, ["", "k", "M", "G"]) : clock(at, span).replace(", 00:00", ""));
 
   const drawBand = (u, payload) => {
     const { band } = payload;

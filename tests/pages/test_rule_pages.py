@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from aivillage_console.accounts.models import AuditEntry, Source
 from aivillage_console.lib import clock
-from alerts.models import Alert, AlertEvent, Channel, Policy, PolicyStep, Rule, RuleGroup, RuleState
+from alerts.models import Alert, AlertEvent, Channel, Policy, PolicyStep, Rule, RuleGroup, RuleState, RuleSuggestion
 from alerts.rule_pages.drafts import values_of
 from alerts.rule_pages.saving import base_text
 from alerts.rules.rule_yaml import rule_to_yaml
@@ -367,6 +367,25 @@ def test_groups_are_made_changed_and_deleted_with_their_rules(person: Any, rule:
     assert "Heat" in editor.get(path).content.decode()
     assert editor.post(f"{path}delete/").status_code == 302
     assert (Rule.objects.count(), RuleGroup.objects.filter(name="shop").exists()) == (0, False)
+
+
+def test_what_would_be_quieter_is_suggested_and_tried_in_the_form(person: Any, rule: Rule, heat: None) -> None:
+    editor, path = person("editor"), f"/alerts/rules/{rule.pk}/"
+    answer = editor.post(f"{path}suggest/", follow=True)
+    assert "Nothing to suggest: it told somebody 0 times" in answer.content.decode()
+    found = {
+        "field": "for_seconds",
+        "before": 0,
+        "after": 360,
+        "text": "for 0s → 6m: 31 → 5 pages",
+        "later_seconds": 60,
+    }
+    RuleSuggestion.objects.update(result={"suggestions": [found]}, rule_version=0)
+    body = editor.get(path).content.decode()
+    assert [words in body for words in ("31 → 5 pages", "the rule has changed since", "try=for_seconds")] == [True] * 3
+    assert 'value="6m"' in editor.get(f"{path}edit/?try=for_seconds&value=360").content.decode()
+    for query in ("try=for_seconds&value=x", "try=nonsense&value=1", "try=for_seconds&value=-1"):
+        assert 'value="6m"' not in editor.get(f"{path}edit/?{query}").content.decode()
 
 
 def test_the_noise_of_a_rule_is_in_rest(person: Any, rule: Rule) -> None:
