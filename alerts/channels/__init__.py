@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import ModuleType
 
-from alerts.channels import email, github, slack, webhook
+from alerts.channels import email, github, log, slack, webhook
 from alerts.channels.message import ChannelError, Known, Letter, Sent
 from alerts.engine.bucket import Rate
 
@@ -12,6 +12,7 @@ CHANNELS: Mapping[str, ModuleType] = {
     "email": email,
     "slack": slack,
     "github": github,
+    "log": log,
 }
 
 

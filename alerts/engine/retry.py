@@ -1,8 +1,9 @@
 """When a message is tried again, and what a receiver's answer means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 SCHEDULE_SECONDS: Sequence[float] = (0, 2, 5, 15, 30, 60, 120, 300)
 LATER_SECONDS = 600.0
@@ -32,9 +33,28 @@ def verdict_of(status: int) -> Verdict:
     return Verdict.FAIL
 
 
-def delay_seconds(attempts: int, jitter: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """How a receiver is tried that was configured with limits of its own; None where it was not."""
+
+    retries: int | None = None
+    delay_seconds: float | None = None
+
+    def is_spent(self, attempts: int) -> bool:
+        """Say whether a message was tried as often as it may be."""
+        return self.retries is not None and attempts > self.retries
+
+
+def own_of(config: Mapping[str, Any]) -> Own:
+    """Return the limits a channel's configuration names."""
+    return Own(config.get("retry_attempts"), config.get("retry_delay"))
+
+
+def delay_seconds(attempts: int, jitter: float, own: Own = Own()) -> float:
     """Return the wait after so many attempts; `jitter` in 0..1 picks from 50 to 100 % of it."""
     wait = SCHEDULE_SECONDS[attempts] if attempts < len(SCHEDULE_SECONDS) else LATER_SECONDS
+    if own.delay_seconds is not None:
+        wait = min(own.delay_seconds * 2.0 ** min(max(attempts - 1, 0), 20), LATER_SECONDS)
     return wait * (0.5 + 0.5 * jitter)
 
 
@@ -46,10 +66,18 @@ class Plan:
 
 
 def plan_retry(
-    *, now: float, attempts: int, deadline_at: float, jitter: float, retry_after_seconds: float | None = None
+    *,
+    now: float,
+    attempts: int,
+    deadline_at: float,
+    jitter: float,
+    retry_after_seconds: float | None = None,
+    own: Own = Own(),
 ) -> Plan:
     """Return when to try again; a receiver's Retry-After is obeyed up to 15 minutes."""
-    wait = delay_seconds(attempts, jitter)
+    if own.is_spent(attempts):
+        return Plan(None)
+    wait = delay_seconds(attempts, jitter, own)
     if retry_after_seconds is not None:
         wait = max(wait, min(retry_after_seconds, RETRY_AFTER_MAXIMUM_SECONDS))
     return Plan(now + wait if now + wait < deadline_at else None)

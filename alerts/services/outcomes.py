@@ -94,12 +94,15 @@ def _settle(row: Notification, fresh: Notification, error: ChannelError, now: da
             finished_at=now,
         )  # fmt: skip
         return
+    own = retry.own_of(fresh.channel.config if fresh.channel is not None else {})
     plan = retry.plan_retry(
         now=now.timestamp(), attempts=row.attempts, deadline_at=row.deadline_at.timestamp(), jitter=jitter,
         retry_after_seconds=error.retry_after_seconds,
+        own=own,
     )  # fmt: skip
     if error.permanent or plan.retry_at is None:
-        text = str(error) if error.permanent else f"the deadline passed; last: {error}"
+        why = "it was tried as often as its channel says" if own.is_spent(row.attempts) else "the deadline passed"
+        text = str(error) if error.permanent else f"{why}; last: {error}"
         if outbox.finish(row, state=NotificationState.FAILED.value, last_error=text[:2000], finished_at=now):
             fallback.give_up(fresh, text, gone=error.gone, now=now)
         return

@@ -6,7 +6,9 @@ from alerts.channels.webhook.send import send
 
 LABEL = "Webhook"
 SECRET_LABEL = "Signing secret (whsec_…; two separated by a space while one replaces the other)"  # noqa: S105
-CONFIG_HELP = '{"url": "https://…"}'
+CONFIG_HELP = (
+    '{"url": "https://…"}; "timeout": 4, "retry_attempts": 3, "retry_delay": 5 where its own limits shall hold'
+)
 TOTAL_SECONDS = http.TOTAL_SECONDS
 KEEPS_LINKS = False
 RATE = None

@@ -6,7 +6,9 @@ from typing import Any
 from aivillage_console.lib import signing
 from alerts.channels.calling import url_problem
 
-KEYS = frozenset({"url", "tls_1_2"})
+KEYS = frozenset({"url", "tls_1_2", "timeout", "retry_attempts", "retry_delay"})
+# Longer than a try may last in all; files of other consoles say so.
+LONGEST_TIMEOUT_SECONDS, LONGEST_DELAY_SECONDS, MOST_ATTEMPTS = 300, 900, 20
 
 
 def problems(config: Mapping[str, Any], secret: str = "") -> dict[str, str]:
@@ -19,10 +21,20 @@ def problems(config: Mapping[str, Any], secret: str = "") -> dict[str, str]:
         found["url"] = complaint
     if not isinstance(config.get("tls_1_2", False), bool):
         found["tls_1_2"] = "True or false: also talk TLS 1.2 to this receiver."
+    for name, most in (("timeout", LONGEST_TIMEOUT_SECONDS), ("retry_delay", LONGEST_DELAY_SECONDS)):
+        if not _is_number(config.get(name, 1)) or not 0 < config.get(name, 1) <= most:
+            found[name] = f"A number of seconds up to {most}."
+    attempts = config.get("retry_attempts", 0)
+    if not _is_number(attempts) or attempts != int(attempts) or not 0 <= attempts <= MOST_ATTEMPTS:
+        found["retry_attempts"] = f"How often it is tried again: a whole number up to {MOST_ATTEMPTS}."
     wrong = [problem for key in secret.split() if (problem := signing.secret_problem(key))]
     if wrong:
         found["secret"] = wrong[0]
     return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - no NaN
 
 
 def address(config: Mapping[str, Any]) -> tuple[object, ...]:

@@ -19,7 +19,8 @@ def send(letter: Letter) -> Sent:
         headers |= signing.headers(message_id=letter.key, at=letter.at, body=body.decode(), keys=keys)
     else:
         headers["webhook-id"] = letter.key
-    caller = Caller(http.TOTAL_SECONDS, tls_1_2=bool(letter.config.get("tls_1_2")))
+    seconds = min(http.TOTAL_SECONDS, letter.config.get("timeout", http.TOTAL_SECONDS))
+    caller = Caller(seconds, tls_1_2=bool(letter.config.get("tls_1_2")))
     return _judged(caller.call("POST", letter.config["url"], body=body, headers=headers), letter.at)
 
 
