@@ -287,7 +287,7 @@ class Memory:
         if self.history.knows_until(row):
             return row.due_at
         look_seconds, due = LOOK_AGAIN.total_seconds(), row.due_at.timestamp()
-        may_change_at = self.history.changes_after(due - look_seconds, self._interval_seconds)
+        may_change_at = self.history.changes_from(due - look_seconds, self._interval_seconds)
         if may_change_at <= due:
             return row.due_at
         looks = -((due - may_change_at) // look_seconds)

@@ -1,10 +1,11 @@
 """What kept alerts quiet in the past: silences as they were, inhibitions and mute times as they are now."""
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 from typing import Any, Literal
 
 from django.db.models import Q
@@ -61,15 +62,15 @@ class QuietHistory:
         spans = [span for span, _ in self.silences] + [span for other in self.others for span in other.spans]
         self._changes = sorted({at for span in spans for at in (span.start, span.end)})
 
-    def changes_after(self, at: float, interval_seconds: float) -> float:
-        """Return a time after this one before which nothing of it changes."""
-        place = bisect_right(self._changes, at)
+    def changes_from(self, at: float, interval_seconds: float) -> float:
+        """Return a time, this one or a later one, before which nothing of it changes."""
+        place = bisect_left(self._changes, at)
         found = [self._changes[place]] if place < len(self._changes) else []
         if self.times:
-            found.append(at - at % 60 + 60)
+            found.append(ceil(at / 60) * 60.0)
         if self.inhibitions:
             # Alerts of the rule itself come and go with its ticks.
-            found.append(at - at % interval_seconds + interval_seconds)
+            found.append(ceil(at / interval_seconds) * interval_seconds)
         return min(found, default=float("inf"))
 
     def knows_until(self, row: Quieted) -> bool:
