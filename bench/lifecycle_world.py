@@ -320,7 +320,7 @@ class World:
         hold(all(alert.flapping_until is None for alert in self.store.alerts()), "flaps for ever")
         hold(all((alert.snoozed_until or self.now) >= self.now for alert in self.store.alerts()), "snoozed for ever")
         for (alert_id, channel), kinds in self.heard.items():
-            last = [kind for kind in kinds if kind != "update"][-1]
+            last = next((kind for kind in reversed(kinds) if kind != "update"), "update")
             hold(last == "resolve", f"{channel} never heard that #{alert_id} is over: {kinds}")
 
 

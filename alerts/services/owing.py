@@ -47,7 +47,9 @@ def _kept_quiet(row: Notification, alert: Alert, now: datetime, ledger: Desk) ->
 
 
 def _resolve_not_owed(row: Notification, alert: Alert, ledger: Desk) -> Held | None:
-    if (alert.episode, alert.repeat_no) == (row.episode, row.repeat_no) and alert.state != AlertState.RESOLVED:
+    # Pending is not firing: whoever heard of the beginning has to hear of this end, whatever comes of it.
+    fires_now = alert.state in (AlertState.FIRING, AlertState.UNKNOWN)
+    if (alert.episode, alert.repeat_no) == (row.episode, row.repeat_no) and fires_now:
         return Held(Why.FIRES_AGAIN, "it fires again")
     if alert.episode == row.episode and alert.repeat_no > row.repeat_no:
         return Held(Why.FIRES_AGAIN, "it fired again before this was sent")
@@ -70,7 +72,12 @@ def _update_not_owed(row: Notification, alert: Alert, ledger: Desk) -> Held | No
     over = alert.state == AlertState.RESOLVED and alert.flapping_until is None
     if alert.episode != row.episode or over:
         return Held(Why.SUPERSEDED, "its end was told instead")
-    return Held(Why.SUPERSEDED, "a later word took its place") if ledger.has_later_word(row) else None
+    if ledger.has_later_word(row):
+        return Held(Why.SUPERSEDED, "a later word took its place")
+    fires = [each for each in ledger.earlier(row) if each.kind in FIRES]
+    if any(each.state == NotificationState.DONE or _may_have_arrived(each, ledger) for each in fires):
+        return None
+    return Held(Why.UNTOLD, "its beginning never reached this receiver")
 
 
 def _handover_not_owed(row: Notification, now: datetime) -> Held | None:
