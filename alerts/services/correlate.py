@@ -184,7 +184,7 @@ def _leave(pairs: Sequence[tuple[Alert, Joining, IncidentMember]], now: datetime
 def _member(alert: Alert, joining: Joining, now: datetime) -> IncidentMember:
     fit = joining.fit
     return IncidentMember(
-        incident_id=joining.after.id if joining.after else None, alert=alert, joined_at=now,
+        incident_id=joining.after.id if joining.after is not None else 0, alert=alert, joined_at=now,
         rule_name=fit.rule.name if fit else "", values=dict(fit.values) if fit else {},
         distance_seconds=joining.distance_seconds, reason=joining.reason, listed=joining.listed,
     )  # fmt: skip

@@ -55,7 +55,7 @@ def _seen_to(incident_id: int, now: datetime) -> bool:
         row.settle_at = None
     elif not row.fires and row.settle_at is None:
         row.settle_at = now + SETTLE
-    elif row.fires or row.settle_at <= now:
+    elif row.fires or (row.settle_at is not None and row.settle_at <= now):
         recount(row, now)
         row.settle_at = None
     row.save()
