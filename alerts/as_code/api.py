@@ -30,7 +30,7 @@ SIDES = [("file", "file"), ("console", "console")]
 LONGEST_TEXT = 2_000_000
 
 
-class ImportSerializer(StrictSerializer):
+class ConfigurationImportSerializer(StrictSerializer):
     """A file, and how it is to be taken."""
 
     text = serializers.CharField(max_length=LONGEST_TEXT, trim_whitespace=False, allow_blank=True)
@@ -50,7 +50,7 @@ class ImportSerializer(StrictSerializer):
     )  # fmt: skip
 
 
-class ApplySerializer(ImportSerializer):
+class ApplySerializer(ConfigurationImportSerializer):
     """A file that is to be applied."""
 
     digest = serializers.CharField(
@@ -74,14 +74,14 @@ class ConfigurationViewSet(ConsoleViewSet):
     """Everything that is configured, as one YAML file."""
 
     permission_classes = (EditorGate,)
-    serializer_class = ImportSerializer
+    serializer_class = ConfigurationImportSerializer
     action_gates: ClassVar[dict[str, tuple[str, str]]] = {"export": (Role.EDITOR, Scope.WRITE)}
 
-    @extend_schema(request=ImportSerializer, responses={200: PlanSerializer, 422: PlanSerializer})
+    @extend_schema(request=ConfigurationImportSerializer, responses={200: PlanSerializer, 422: PlanSerializer})
     @action(detail=False, methods=["post"])
     def plan(self, request: Request) -> Response:
         """Say what an import would do; nothing is stored."""
-        given = ImportSerializer(data=request.data)
+        given = ConfigurationImportSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         plan = configuration_plan(self._wish(given.validated_data), actor=self.actor, now=clock.now())
         return Response(plan_json(plan), status=422 if plan.mistakes else 200)

@@ -57,7 +57,7 @@ class BacktestOrderSerializer(StrictSerializer):
     start_at = serializers.DateTimeField(required=False)
     end_at = serializers.DateTimeField(required=False, help_text="Now, if nothing is said.")
     quieting = serializers.ChoiceField(
-        choices=["then", "now", "none"], default="then",
+        choices=list(BacktestRun._meta.get_field("quieting").choices or []), default="then",
         help_text="Silences as they were, as they are now, or nothing that keeps quiet at all.",
     )  # fmt: skip
     zone = serializers.CharField(
