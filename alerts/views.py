@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,8 +16,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
+from aivillage_console.accounts.selectors import zone_of
 from aivillage_console.accounts.services import Actor
-from aivillage_console.accounts.templatetags.console_ui import zone_of
 from aivillage_console.lib import clock
 from alerts import selectors
 from alerts.engine.reasons import CAUSE_WORDS
@@ -286,11 +287,12 @@ def _run(name: str, alert_id: int, version: int, request: HttpRequest) -> Alert:
 SERVICES: dict[str, Callable[..., Alert]] = {
     "unacknowledge": actions.alert_unacknowledge, "unsnooze": actions.alert_unsnooze,
     "resolve": actions.alert_resolve, "reopen": actions.alert_reopen, "note": actions.alert_note,
+    "thumb-up": partial(actions.alert_thumb, useful=True), "thumb-down": partial(actions.alert_thumb, useful=False),
 }  # fmt: skip
 TIMED: dict[str, Callable[..., Alert]] = {"acknowledge": actions.alert_acknowledge, "snooze": actions.alert_snooze}
 WORDS = {"acknowledge": "acknowledged", "unacknowledge": "no longer acknowledged", "resolve": "resolved",
          "reopen": "reopened", "assign": "assigned to you", "note": "noted", "snooze": "snoozed",
-         "unsnooze": "no longer snoozed"}  # fmt: skip
+         "unsnooze": "no longer snoozed", "thumb-up": "called useful", "thumb-down": "called noise"}  # fmt: skip
 BULK = ("acknowledge", "resolve", "assign", "snooze")
 
 

@@ -4,11 +4,13 @@ import hmac
 import uuid
 from collections.abc import Iterator
 from itertools import islice
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from aivillage_console.accounts.chain import chained
 from aivillage_console.accounts.models import ApiToken, AuditEntry, AuditSeal, Role, Scope, Source, User
@@ -111,3 +113,12 @@ def audit_head_known(head: str) -> bool:
     number, _, digest = head.partition(":")
     seal = AuditSeal.objects.filter(pk=int(number)).first() if number.isdigit() else None
     return seal is not None and bytes(seal.hash).hex() == digest
+
+
+def zone_of(request: HttpRequest | None) -> ZoneInfo:
+    """Return the reader's time zone."""
+    name = getattr(getattr(request, "user", None), "time_zone", "UTC") or "UTC"
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -121,6 +122,36 @@ class AlertViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
     def note(self, request: Request, pk: str) -> Response:
         """Write into the alert's story."""
         return self._act(services.alert_note, shapes.NoteSerializer)
+
+    @extend_schema(request=shapes.ThumbSerializer, responses={200: shapes.AlertSerializer, 409: shapes.StaleSerializer})
+    @action(detail=True, methods=["post"])
+    def thumb(self, request: Request, pk: str) -> Response:
+        """Say whether it was right to be told of the alert."""
+        return self._act(services.alert_thumb, shapes.ThumbSerializer, useful="useful")
+
+    @extend_schema(
+        parameters=[OpenApiParameter("at", OpenApiTypes.DATETIME, description="The minute; empty: the present one.")],
+        responses=shapes.ExplainedSerializer,
+    )
+    @action(detail=True, filterset_class=None)
+    def why(self, request: Request, pk: str) -> Response:
+        """Say why somebody, or nobody, was told of the alert in a minute: one reason, and the gates that led to it."""
+        asked = shapes.MinuteSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        found = services.why_told(self.get_object(), asked.validated_data.get("at") or clock.now())
+        return Response(shapes.ExplainedSerializer(found).data)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("days", OpenApiTypes.INT, description="1 to 90; 7 where not given.")],
+        responses=shapes.ResponseTimesSerializer,
+    )
+    @action(detail=False, url_path="response-times", filterset_class=None)
+    def response_times(self, request: Request) -> Response:
+        """Return how soon alerts were acknowledged and resolved, and how many within the target of five minutes."""
+        asked = shapes.DaysSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        found = services.response_times(now=clock.now(), days=asked.validated_data["days"])
+        return Response(shapes.ResponseTimesSerializer(found).data)
 
     @extend_schema(responses=shapes.AlertEventSerializer(many=True))
     @action(detail=True, filterset_class=None)

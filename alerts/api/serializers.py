@@ -10,6 +10,7 @@ from aivillage_console.accounts.models import User
 from aivillage_console.accounts.rest import StrictSerializer
 from aivillage_console.lib import clock
 from alerts.engine.issues import MOST_ALLOWED
+from alerts.engine.reasons import Why
 from alerts.models import (
     Alert,
     AlertEvent,
@@ -93,6 +94,67 @@ class NoteSerializer(ActSerializer):
     """A note."""
 
     reason = serializers.CharField(max_length=4000)
+
+
+class ThumbSerializer(ActSerializer):
+    """Whether it was right to be told of an alert."""
+
+    useful = serializers.BooleanField()
+
+
+class MinuteSerializer(serializers.Serializer[Any]):
+    """A minute that is asked about."""
+
+    at = serializers.DateTimeField(required=False)
+
+
+class DaysSerializer(serializers.Serializer[Any]):
+    """How many days are asked about."""
+
+    days = serializers.IntegerField(min_value=1, max_value=90, default=7)
+
+
+class OwedMessageSerializer(serializers.Serializer[Any]):
+    """A message that became owed."""
+
+    channel = serializers.CharField()
+    kind = serializers.CharField()
+    step = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    state = serializers.CharField()
+    withheld = serializers.CharField(help_text="The one reason for which it is not sent; empty where it is.")
+    because = serializers.CharField()
+
+
+class ExplainedSerializer(serializers.Serializer[Any]):
+    """Why somebody, or nobody, was told of an alert in a minute."""
+
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    told = serializers.BooleanField()
+    why = serializers.ChoiceField(choices=[each.value for each in Why])
+    sentence = serializers.CharField()
+    gates = serializers.ListField(child=serializers.DictField(child=serializers.CharField()))
+    passed_at = serializers.DateTimeField(allow_null=True)
+    rule_version = serializers.IntegerField(allow_null=True)
+    policy = serializers.DictField(allow_null=True)
+    messages = OwedMessageSerializer(many=True)
+
+
+class ResponseTimesSerializer(serializers.Serializer[Any]):
+    """How soon alerts were taken on and ended."""
+
+    days = serializers.IntegerField()
+    target_seconds = serializers.IntegerField()
+    episodes = serializers.IntegerField()
+    acknowledged = serializers.IntegerField()
+    mean_to_acknowledge_seconds = serializers.FloatField(allow_null=True)
+    median_to_acknowledge_seconds = serializers.FloatField(allow_null=True)
+    within_target = serializers.IntegerField()
+    within_target_share = serializers.FloatField(allow_null=True)
+    ended = serializers.IntegerField()
+    mean_to_resolve_seconds = serializers.FloatField(allow_null=True)
+    median_to_resolve_seconds = serializers.FloatField(allow_null=True)
 
 
 class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):

@@ -63,6 +63,10 @@ class Alert(models.Model):
     last_pass = models.JSONField(
         default=dict, help_text="When it was last looked at, how that ended, and under which configuration."
     )
+    context = models.JSONField(
+        default=dict, help_text="What stood around it when it began: changes, similar alerts of the past, findings."
+    )
+    context_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When that was gathered.")
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(help_text="Last change that raised `version`.")
@@ -96,6 +100,9 @@ class Alert(models.Model):
             ),
             models.Index(fields=["resolved_at"], name="alert_resolved", condition=models.Q(state="resolved")),
             models.Index(fields=["wake_at"], name="alert_wake", condition=models.Q(wake_at__isnull=False)),
+            models.Index(
+                fields=["id"], name="alert_no_context", condition=models.Q(state="firing", context_at__isnull=True)
+            ),
             models.Index(fields=["rule", "-fired_at"], name="alert_group", condition=~models.Q(state="resolved")),
             GinIndex(fields=["labels"], name="alert_labels", opclasses=["jsonb_path_ops"]),
         ]

@@ -8,12 +8,14 @@ from alerts.services.actions import (
     alert_reopen,
     alert_resolve,
     alert_snooze,
+    alert_thumb,
     alert_unacknowledge,
     alert_unsnooze,
 )
 from alerts.services.audit import audit_and_repair
 from alerts.services.backfill import backfill_cancel, backfill_due, backfill_order
 from alerts.services.channels import channel_test, notification_replay
+from alerts.services.context import context_due
 from alerts.services.decide import observe
 from alerts.services.defaults import ensure_defaults
 from alerts.services.dispatch import dispatch_due
@@ -42,10 +44,12 @@ from alerts.services.lifecycle import lifecycle_due
 from alerts.services.messages import Message, hints_of, inbound_due, message_keep, reading_of
 from alerts.services.noise import NOTHING, noise_of
 from alerts.services.reconcile import reconcile_due, reconcile_in_background
+from alerts.services.response_times import response_times
 from alerts.services.retention import retain
 from alerts.services.rule_files import rule_files_export, rule_files_import
 from alerts.services.sync import sync_due
 from alerts.services.unquieting import BadSilence, NoSilence, Wanted, silence_expire, silence_save, unquiet_due
+from alerts.services.why import why_told
 
 __all__ = [
     "NOTHING",
@@ -65,6 +69,7 @@ __all__ = [
     "alert_reopen",
     "alert_resolve",
     "alert_snooze",
+    "alert_thumb",
     "alert_unacknowledge",
     "alert_unsnooze",
     "alerts_intake",
@@ -73,6 +78,7 @@ __all__ = [
     "backfill_due",
     "backfill_order",
     "channel_test",
+    "context_due",
     "dispatch_due",
     "ensure_defaults",
     "escalate_due",
@@ -104,6 +110,7 @@ __all__ = [
     "reconcile_due",
     "reconcile_in_background",
     "resolve_timed_out",
+    "response_times",
     "retain",
     "rule_files_export",
     "rule_files_import",
@@ -113,4 +120,5 @@ __all__ = [
     "sync_due",
     "unquiet_due",
     "webhook_keep",
+    "why_told",
 ]

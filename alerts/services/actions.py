@@ -252,3 +252,11 @@ def alert_note(
     if not reason.strip():
         raise NotPossible("A note needs some text.")
     return _act(alert_id, version, actor, "note", reason, now, lambda _: None, ledger)
+
+
+def alert_thumb(
+    *, alert_id: int, version: int, actor: Actor, useful: bool, reason: str = "", now: datetime, ledger: Desk = TABLES
+) -> Alert:
+    """Say whether it was right to be told of this alert; what is suggested about its rule goes by it."""
+    kind = "thumb_up" if useful else "thumb_down"
+    return _act(alert_id, version, actor, kind, reason, now, lambda _: None, ledger)

@@ -235,6 +235,8 @@ def _begins(alert: Alert, case: Case, now: datetime) -> None:
     alert.severity, alert.labels, alert.threshold = seen.severity, dict(seen.labels), seen.threshold
     alert.rule_id, alert.source_id, alert.evidence = seen.rule_id, seen.source_id, dict(seen.evidence)
     alert.generator_url, alert.ends_at = seen.generator_url, seen.ends_at
+    if not case.counted:
+        alert.context, alert.context_at = {}, None
 
 
 def free(alert: Alert) -> None:

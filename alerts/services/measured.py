@@ -12,10 +12,11 @@ from alerts.rules.queries import DYNAMIC_LABEL, compiled
 from alerts.rules.texts import labels_of, surroundings
 from alerts.services.dynamic import Thresholds, ThresholdsOf, stored_thresholds
 from alerts.services.held import Held, Presence
-from metrics.promql.questions import selector_texts
+from metrics.promql.questions import operands_of, selector_texts
 
 STOPPED = "its data stopped coming, which its rule takes for an alert"
 MOST_NAMED = 3
+MOST_OPERANDS = 6
 States = Callable[[], Iterable[RuleState]]
 
 
@@ -42,6 +43,7 @@ class Measured:
         self._around = surroundings(at, ask)
         self._window_seconds = max(rule.window_seconds, rule.for_seconds * 2, 600)
         self._columns: dict[frozenset[tuple[str, str]], dict[str, list[float]]] | None = None
+        self._parts: list[tuple[str, list[asking.Row]]] | None = None
         self.threshold = self._query.threshold if self._query.operator and not self._query.by_series else None
         self.no_data = self._query.no_data
         self.graded = self._query.condition is not None and len(self._query.condition.levels) > 1
@@ -137,8 +139,16 @@ class Measured:
             "query": query.query, "expression": query.expression, "operator": query.operator,
             "threshold": self.threshold if held.threshold is None else held.threshold,
             "window_seconds": self._window_seconds, "evaluated_at": self._at.isoformat(),
-            "series_labels": dict(held.told), **_levels_shown(query), **columns,
+            "series_labels": dict(held.told), "operands": self._operands(held), **_levels_shown(query), **columns,
         }  # fmt: skip
+
+    def _operands(self, held: Held) -> list[dict[str, object]]:
+        """Return what the query reckons with, each with its value for the label set; all are asked for once."""
+        if self._parts is None:
+            texts = operands_of(self._query.expression or self._query.query)[:MOST_OPERANDS]
+            self._parts = [(text, self._ask(text, self._at_ms)) for text in texts]
+        found = [(text, _about(rows, held.told)) for text, rows in self._parts]
+        return [{"text": text, "value": row.value, "labels": dict(row.labels)} for text, row in found if row]
 
     def _histories(self, left: str) -> dict[frozenset[tuple[str, str]], dict[str, list[float]]]:
         try:
@@ -158,6 +168,12 @@ class Measured:
         asked = selector_texts(query.query)
         fresh = not asked or any(self._ask(f"count({each})", self._at_ms) for each in asked)
         return Presence(fresh, None, "no longer true")
+
+
+def _about(rows: Iterable[asking.Row], labels: Mapping[str, str]) -> asking.Row | None:
+    """Return the row that agrees with a label set in every label both have, of several the one that shares most."""
+    fits = [row for row in rows if all(labels.get(name, text) == text for name, text in row.labels.items())]
+    return max(fits, key=lambda row: len(row.labels.keys() & labels.keys()), default=None)
 
 
 def _at_level(row: Held, level: Level) -> Held:

@@ -24,7 +24,10 @@ NOISY_PAGES, NOISY_SHARE, NOISY_FIRINGS = 7, 0.5, 168
 # What the console says of a rule is not what the rule says.
 OWN = ("RuleWithoutData", "RuleNotEvaluated")
 # Doing one of these is no action: the alert is as it was.
-IDLE = ("acknowledged", "unacknowledged", "started", "reopened", "worsened", "snoozed", "unsnoozed")
+IDLE = (
+    "acknowledged", "unacknowledged", "started", "reopened", "worsened", "snoozed", "unsnoozed", "thumb_up",
+    "thumb_down",
+)  # fmt: skip
 BEGINNINGS = ("started", "fired", "reopened")
 
 RECENT = """
@@ -45,7 +48,8 @@ WITH {RECENT}, told AS (
     SELECT rule_id, count(bar) AS fired,
         bool_or(kind = 'resolved') AS ended,
         bool_or(kind = 'acknowledged') AS acked,
-        bool_or(actor_kind <> 'system' AND kind <> ALL(%(idle)s)) AS acted
+        bool_or(actor_kind <> 'system' AND kind <> ALL(%(idle)s)) AS acted,
+        count(*) FILTER (WHERE kind = 'thumb_up') AS up, count(*) FILTER (WHERE kind = 'thumb_down') AS down
     FROM told GROUP BY rule_id, alert_id, episode
 ), bars AS (
     SELECT rule_id, json_object_agg(bar, fired) AS bars FROM (
@@ -54,7 +58,7 @@ WITH {RECENT}, told AS (
 )
 SELECT e.rule_id, sum(e.fired), count(*) FILTER (WHERE e.ended),
     count(*) FILTER (WHERE e.ended AND NOT e.acked AND NOT e.acted), count(*) FILTER (WHERE e.acked),
-    count(*) FILTER (WHERE e.acked AND e.ended AND NOT e.acted), b.bars::text
+    count(*) FILTER (WHERE e.acked AND e.ended AND NOT e.acted), sum(e.up), sum(e.down), b.bars::text
 FROM episodes e LEFT JOIN bars b ON b.rule_id = e.rule_id GROUP BY e.rule_id, b.bars::text
 """  # noqa: S608 - literals of ours
 PAGES = f"""
@@ -82,6 +86,8 @@ class Noise:
     idle: int = 0
     pages: int = 0
     night_pages: int = 0
+    thumbs_up: int = 0
+    thumbs_down: int = 0
     bars: tuple[int, ...] = (0,) * BARS
 
     @property
@@ -133,9 +139,10 @@ def _rows(query: str, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def _storied(row: tuple[Any, ...]) -> Noise:
-    _, firings, ended, self_resolved, acknowledged, idle, bars = row
+    _, firings, ended, self_resolved, acknowledged, idle, up, down, bars = row
     counted = {int(bar): int(fired) for bar, fired in (loads(bars) if bars else {}).items()}
     return Noise(
         firings=int(firings), ended=ended, self_resolved=self_resolved, acknowledged=acknowledged, idle=idle,
+        thumbs_up=int(up), thumbs_down=int(down),
         bars=tuple(counted.get(bar, 0) for bar in range(BARS)),
     )  # fmt: skip

@@ -111,3 +111,20 @@ def only_selector(query: str) -> tuple[str, dict[str, str]] | None:
         if matcher.op == "=" and matcher.value:
             equal[matcher.name] = matcher.value
     return tree.name or equal.pop("__name__", ""), equal
+
+
+def operands_of(query: str) -> list[str]:
+    """Return what a query reckons with, each as text and once, from left to right; none where it is one thing alone."""
+    found: list[str] = []
+    waiting: list[Expr] = [parse(query, experimental=True).tree]
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case ParenExpr(expr=expr):
+                waiting.append(expr)
+            case BinaryExpr(left=left, right=right):
+                waiting += [right, left]
+            case _ if selector_texts(text_of(node)):
+                found.append(text_of(node))
+    texts = list(dict.fromkeys(found))
+    return texts if len(texts) > 1 else []

@@ -64,9 +64,11 @@ EXPECTED[("POST", f"{API}backfills/<pk>/cancel/")] = WRITE
 for noun in ("alerts", "notifications"):
     EXPECTED[("GET", f"{API}{noun}/")] = READ
     EXPECTED[("GET", f"{API}{noun}/<pk>/")] = READ
-for verb in ("acknowledge", "unacknowledge", "snooze", "unsnooze", "resolve", "reopen", "assign", "note"):
+for verb in ("acknowledge", "unacknowledge", "snooze", "unsnooze", "resolve", "reopen", "assign", "note", "thumb"):
     EXPECTED[("POST", f"{API}alerts/<pk>/{verb}/")] = RESPOND
 EXPECTED[("GET", f"{API}alerts/<pk>/events/")] = READ
+EXPECTED[("GET", f"{API}alerts/<pk>/why/")] = READ
+EXPECTED[("GET", f"{API}alerts/response-times/")] = READ
 EXPECTED[("GET", f"{API}notifications/<pk>/attempts/")] = READ
 EXPECTED[("POST", f"{API}notifications/<pk>/retry/")] = RESPOND
 EXPECTED[("POST", f"{API}channels/<pk>/test/")] = RESPOND
@@ -98,7 +100,7 @@ EXPECTED[("GET", f"{API}audit/<pk>/")] = ADMIN
 QUERY = ("01111", {"query", "read"})
 RESPONDERS = ("00111", set())
 for path in (
-    "/", "/setup/", "/alerts/", "/alerts/counter/", "/alerts/<int:alert_id>/", "/notifications/", "/styleguide/",
+    "/", "/setup/", "/alerts/", "/alerts/counter/", "/alerts/<int:alert_id>/", "/alerts/<int:alert_id>/why/", "/notifications/", "/styleguide/",
     "/explore/metrics/", "/explore/metrics/csv/", "/explore/metrics/complete/", "/explore/metrics/ask/",
     "/security/", "/security/findings/", "/security/events/<int:event_id>/", "/security/blocks/",
     "/forge/", "/forge/runs/<uuid:run_id>/", "/forge/runs/<uuid:run_id>/pulse/",

@@ -4,14 +4,14 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import nh3
 from django import template
-from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
+
+from aivillage_console.accounts.selectors import zone_of
 
 register = template.Library()
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -57,15 +57,6 @@ def state(name: str) -> SafeString:
     """Return the chip of a state."""
     look, mark = STATES.get(name, ("", "i-clock"))
     return format_html('<span class="chip {}">{}{}</span>', look, icon(mark.removeprefix("i-")), name)
-
-
-def zone_of(request: HttpRequest | None) -> ZoneInfo:
-    """Return the reader's time zone."""
-    name = getattr(getattr(request, "user", None), "time_zone", "UTC") or "UTC"
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def age(seconds: float) -> str:

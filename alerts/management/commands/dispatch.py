@@ -18,6 +18,7 @@ LIFECYCLE_SECONDS = 1
 INCIDENTS_SECONDS = 3
 HANDOVER_SECONDS = 5
 COVERED_SECONDS = 60
+CONTEXT_SECONDS = 2
 # Messages to an open channel only: those that wait for a breaker or a token would keep the loop awake.
 NEXT_NOTIFICATION = f"""
 SELECT min(greatest(n.due_at, c.breaker_until, {pace.next_token_sql("c")})) FROM alerts_notification n
@@ -50,6 +51,10 @@ def _live_on(now: datetime) -> None:
 
 def _unquiet(now: datetime) -> None:
     services.unquiet_due(now=now)
+
+
+def _context(now: datetime) -> None:
+    services.context_due(now=now)
 
 
 def _hand_over(now: datetime) -> None:
@@ -85,6 +90,6 @@ class Command(BaseCommand):
             Chore(RECONCILE_SECONDS, _reconcile), Chore(AUDIT_SECONDS, _audit), Chore(MAINTAIN_SECONDS, _time_out),
             Chore(RETAIN_SECONDS, _retain), Chore(UNQUIET_SECONDS, _unquiet), Chore(INCIDENTS_SECONDS, _incidents),
             Chore(LIFECYCLE_SECONDS, _live_on), Chore(HANDOVER_SECONDS, _hand_over),
-            Chore(COVERED_SECONDS, _look_at_silences),
+            Chore(COVERED_SECONDS, _look_at_silences), Chore(CONTEXT_SECONDS, _context),
         ]  # fmt: skip
         Sweeper(watches, chores).run()
