@@ -49,6 +49,7 @@ def callable_path(path: str) -> str:
         "/findings/",
         "/scrape-targets/",
         "/test-runs/<pk>",
+        "/incidents/",
     )
     number = any(noun in path for noun in numbered)
     path = path.replace("<slug:kind>", "metrics")

@@ -68,9 +68,8 @@ def timed(*means: float | None) -> list[Run]:
 )  # fmt: skip
 def test_tests_that_take_longer(means: tuple[float | None, ...], factor: float | None) -> None:
     found = performance(timed(*means), USUAL)
-    assert [(one.severity, one.value, one.evidence["slowdown_factor"]) for one in found] == (
-        [("medium", pytest.approx(factor), pytest.approx(factor))] if factor else []
-    )
+    assert [one.severity for one in found] == (["medium"] if factor else [])
+    assert all(one.value == one.evidence["slowdown_factor"] == pytest.approx(factor) for one in found)
 
 
 def test_skipped_tests_take_no_time() -> None:
@@ -144,11 +143,8 @@ def test_without_single_tests_modules_whose_rates_vary_stand_in() -> None:
     assert varying(runs[:9]) == []
     variation = [{"module": name, "variation": share} for name, share in found]
     [told] = flaky_tests([Run(90, variation=variation)], USUAL)
-    assert (told.value, told.evidence["by"], len(told.evidence["modules"])) == (
-        pytest.approx(0.667, abs=1e-3),
-        "variation",
-        1,
-    )
+    assert told.value == pytest.approx(0.667, abs=1e-3)
+    assert (told.evidence["by"], len(told.evidence["modules"])) == ("variation", 1)
     assert flaky_tests([Run(90, variation=variation[1:])], USUAL) == []
 
 
