@@ -68,6 +68,7 @@ class Correlating:
     any_incident: bool
     _known: dict[int, engine.Incident] = field(default_factory=dict)
     _taking: dict[str, int] = field(default_factory=dict)
+    _holds: bool = False
 
     def question(self, alert: Alert, seen: Observation) -> Question | None:
         """Return what the pipeline has to ask of an alert that may begin; None where no incident is concerned."""
@@ -76,7 +77,9 @@ class Correlating:
         fit = engine.fit_of(self.rules, as_sent(seen.name, seen.labels))
         if fit is None and not (self.any_incident and alert.pk):
             return None
-        hold()
+        if not self._holds:
+            hold()
+            self._holds = True
         own = self._own(alert) if alert.pk and self.any_incident else Own()
         return Question(fit, self._taken_by(fit.key) if fit else None, own)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from aivillage_console.lib import clock
 from alerts.engine.episodes import Seen
@@ -159,6 +160,16 @@ def test_a_batch_is_one_incident() -> None:
     observe_many([seen(f"A{n}", severity="critical") for n in range(25, 35)], now=NOW + timedelta(seconds=9))
     row.refresh_from_db()
     assert (row.alerts, row.severity, Incident.objects.count()) == (35, "critical", 1)
+
+
+def test_a_larger_batch_asks_the_database_no_more() -> None:
+    rule()
+    asked = []
+    for first, count in ((0, 5), (100, 5), (200, 60)):
+        with CaptureQueriesContext(connection) as queries:
+            observe_many([seen(f"A{first + n}", f"c{first}") for n in range(count)], now=NOW)
+        asked.append(len(queries))
+    assert asked[1] == asked[2] < 40
 
 
 @pytest.fixture
