@@ -13,6 +13,7 @@ from bench.lifecycle_world import NAMES, SEVERITIES, VERBS, WAITS, Rows, World, 
 
 names = st.sampled_from(NAMES)
 TABLE_EXAMPLES, MEMORY_SEQUENCES = 4, 60
+RESTED: list[int] = []
 
 
 class Lives(RuleBasedStateMachine):
@@ -69,6 +70,7 @@ class Lives(RuleBasedStateMachine):
         """End everything; then empty the tables, in which the next life begins."""
         if self.world is not None:
             self.world.rest()
+            RESTED.append(len(self.world.log))
             _emptied()
 
 
@@ -88,6 +90,7 @@ def test_no_state_is_lost_and_none_contradicts_another_over_the_tables() -> None
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
+    assert len(RESTED) >= 1
 
 
 @pytest.mark.django_db
