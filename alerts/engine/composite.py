@@ -258,6 +258,15 @@ def holds_when_nothing_fires(expression: Expression) -> bool:
     return truth_of(expression, lambda _name: False) is True
 
 
+def depths(joins: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """Return for each composite rule how many others have to be there before it; in a ring no order is right."""
+    found = dict.fromkeys(joins, 1)
+    for _ in joins:
+        for name, parts in joins.items():
+            found[name] = min(len(joins), 1 + max((found.get(part, 0) for part in parts), default=0))
+    return found
+
+
 def cycle_from(name: str, expression: Expression, others: Mapping[str, Iterable[str]]) -> list[str]:
     """Return the way from a rule back to itself through the composite rules, or an empty list."""
     ways: list[list[str]] = [[name, each] for each in names_in(expression)]

@@ -8,6 +8,7 @@ from alerts.engine.composite import (
     BadComposite,
     Expression,
     cycle_from,
+    depths,
     holds_when_nothing_fires,
     names_in,
     parse,
@@ -54,6 +55,11 @@ def _cycle_problem(name: str, expression: Expression, others: Mapping[str, Mappi
     joins = {each: _names(found) for each, found in specs.items()}
     way = cycle_from(name, expression, joins)
     return f"expression: The rule would hang on itself: {' → '.join(way)}." if way else ""
+
+
+def joined_depths(specs: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Return in which order composite rules can be stored, by name: each after those it joins."""
+    return depths({name: _names(spec) for name, spec in specs.items()})
 
 
 def _names(spec: Mapping[str, Any]) -> list[str]:
