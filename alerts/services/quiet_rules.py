@@ -43,7 +43,7 @@ def quiet_rule_problems(row: QuietRule) -> dict[str, str]:
 
 def _interval_problems(intervals: Any) -> dict[str, str]:
     if not isinstance(intervals, list) or not intervals:
-        return {"intervals": 'A list of intervals belongs here, such as [{"weekdays": ["saturday:sunday"]}].'}
+        return {"intervals": 'A list of intervals belongs here, such as [{"weekdays": ["monday:friday"]}].'}
     try:
         intervals_of(intervals)
     except BadConfig as problem:

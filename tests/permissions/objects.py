@@ -263,7 +263,7 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         "remote-targets/<pk>/": {"enabled": False},
         "silences/": SILENCE, "silences/<pk>/": SILENCE,
         "silences/<pk>/extend/": {"ends_at": SILENCE["ends_at"]}, "silences/<pk>/end/": {},
-        "mute-times/": {"name": "weekend", "intervals": [{"weekdays": ["saturday:sunday"]}]},
+        "mute-times/": {"name": "weekend", "intervals": [{"weekdays": ["monday:friday"]}]},
         "mute-times/<pk>/": {"enabled": False}, "inhibitions/<pk>/": {"enabled": False},
         "inhibitions/": {"name": "rack", "source_matchers": ["a=b"], "target_matchers": ["a=c"], "equal": ["rack"]},
         **reports.BODIES,
