@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from django.db import models
@@ -22,9 +23,10 @@ from alerts.models import (
 )
 from alerts.rules.rule_yaml import COLUMNS
 from alerts.services.alert_settings import alert_settings_save
+from alerts.services.as_code.joining import joined_last
 from alerts.services.as_code.plans import Step
 from alerts.services.as_code.resolving import Wanted
-from alerts.services.as_code.state import ORDER, Key, State
+from alerts.services.as_code.state import ORDER, Key, State, order_names
 from alerts.services.configuration import (
     Invalid,
     Outdated,
@@ -65,8 +67,9 @@ class Putting:
             receivers.ESCALATION: self.policy, MUTE_TIMES.name: self.quiet, INHIBITIONS.name: self.quiet,
             CORRELATION.name: self.correlation, GROUPS.name: self.group, rules.SECTION: self.rule, ORDER: self.order,
         }  # fmt: skip
-        for step in self.steps:
-            if step.action in ("create", "change"):
+        for step in joined_last(self.steps):
+            # What is new has a place among the others too, though their order stays.
+            if step.action in ("create", "change") or step.section == ORDER:
                 self.tried(step, puts[step.section])
         # Rules before their groups, policies before their channels: nothing goes that is still needed.
         for step in reversed(self.steps):
@@ -178,9 +181,13 @@ class Putting:
     def order(self, step: Step) -> None:
         """Give the things of a list the places that it says."""
         section = step.name if step.name in (receivers.ESCALATION, CORRELATION.name) else rules.SECTION
-        for position, name in enumerate(step.fields["names"]):
-            row = self.rows.get((section, name))
-            if row is None or getattr(row, "position", None) == position:
+        names = step.fields["names"]
+        rows = [self.rows[section, name] for name in names if (section, name) in self.rows]
+        places = [getattr(row, "position", 0) for row in rows]
+        if names == order_names(self.state, step.name) or all(one < two for one, two in pairwise(places)):
+            return
+        for position, row in enumerate(rows):
+            if places[position] == position:
                 continue
             row.position = position  # type: ignore[attr-defined]
             if isinstance(row, Rule):
