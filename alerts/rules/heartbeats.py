@@ -1,8 +1,10 @@
 """The rule kind `heartbeat`: a job that reports in has missed its time, failed, or runs for too long."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -12,7 +14,7 @@ from django.db.models import QuerySet
 from aivillage_console.lib import clock
 from aivillage_console.lib.durations import format_seconds
 from alerts.engine.heartbeats.standing import Because, Facts, JobState, Verdict, verdict
-from alerts.models import CronJob
+from alerts.models import CronJob, Ping
 from alerts.models.heartbeats import facts_of
 from alerts.rules.fields import SpecField
 from alerts.rules.kinds import AskedKind, Case
@@ -87,12 +89,34 @@ def _asked(spec: Mapping[str, Any]) -> QuerySet[CronJob]:
 
 def ask(spec: Mapping[str, Any], _window_seconds: int, at: datetime) -> Sequence[Case]:
     """Return the jobs that were down at a time, by what they had told until then."""
+    return _down(spec, verdicts_at(list(_asked(spec)), at), at)
+
+
+def _down(spec: Mapping[str, Any], jobs: Iterable[tuple[CronJob, Facts, Verdict]], at: datetime) -> list[Case]:
     wanted = set(spec.get("on") or ALL)
     return [
         _case(job, facts, standing, at)
-        for job, facts, standing in verdicts_at(list(_asked(spec)), at)
+        for job, facts, standing in jobs
         if standing.state is JobState.DOWN and standing.because in wanted
     ]
+
+
+def between(spec: Mapping[str, Any], start: datetime, end: datetime) -> Callable[[datetime], Sequence[Case]]:
+    """Answer for many times between two: what was told meanwhile is read once."""
+    jobs = list(_asked(spec))
+    stories: dict[Any, list[tuple[float, Facts]]] = {
+        key: [(float("-inf"), facts)] for key, facts in facts_at(jobs, start).items()
+    }
+    rows = Ping.objects.filter(job__in=jobs, at__gt=start, at__lte=end).order_by("job", "number")
+    for key, at, facts in rows.values_list("job_id", "at", "facts").iterator(chunk_size=10_000):
+        stories[key].append((at.timestamp(), facts_of(facts)))
+
+    def asked(at: datetime) -> Sequence[Case]:
+        now = at.timestamp()
+        told = ((job, stories[job.pk][bisect_right(stories[job.pk], now, key=itemgetter(0)) - 1][1]) for job in jobs)
+        return _down(spec, [(job, facts, verdict(facts, job.schedule, now)) for job, facts in told], at)
+
+    return asked
 
 
 def _case(job: CronJob, facts: Facts, standing: Verdict, at: datetime) -> Case:
@@ -122,7 +146,7 @@ def over_because(_spec: Mapping[str, Any], labels: Mapping[str, str], *, at: dat
 
 HEARTBEAT = AskedKind(
     label="Heartbeat", keys=frozenset(field.name for field in FIELDS), problems=problems, ask=ask,
-    over="the job reports again", over_because=over_because, fields=FIELDS, uses_window=False,
+    between=between, over="the job reports again", over_because=over_because, fields=FIELDS, uses_window=False,
     evidence_template="heartbeats/_alert_evidence.html",
     help="Jobs that call an address of their own when they are done: one that does not, or that failed, is an alert.",
 )  # fmt: skip

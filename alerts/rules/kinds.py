@@ -49,6 +49,8 @@ class AskedKind:
     problems: Callable[[Mapping[str, Any]], dict[str, str]]
     ask: Callable[[Mapping[str, Any], int, datetime], Sequence[Case]]
     threshold: Callable[[Mapping[str, Any]], float | None] = lambda _spec: None
+    # The same for many times between two, asked about in turn, so that rows are read once: (spec, start, end).
+    between: Callable[[Mapping[str, Any], datetime, datetime], Callable[[datetime], Sequence[Case]]] | None = None
     operator: str = "≥"  # On which side of its threshold a value is bad.
     over: str = "no longer true"
     # Why the condition is over for a label set, where the owner can say more than `over` does.

@@ -1,6 +1,7 @@
 """The rule kind `test_run`: what is wrong with the last run of a suite at a branch, in six categories."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -131,7 +132,7 @@ def _number_problem(field: SpecField, value: Any) -> str:
 
 def _suites(spec: Mapping[str, Any], at: datetime) -> list[TestSuite]:
     """Return the suites at their branches that a spec speaks of, and that ran not too long before a time."""
-    since = at - timedelta(seconds=float(spec.get("stale_seconds") or STALE_SECONDS))
+    since = at - timedelta(seconds=_stale_seconds(spec))
     rows = TestSuite.objects.filter(last_run_at__gte=since).defer("histories").order_by("name", "branch")
     suite, branch = spec.get("suite") or "*", spec.get("branch") or "*"
     chosen = [row for row in rows if fnmatchcase(row.name, suite) and fnmatchcase(row.branch, branch)]
@@ -142,20 +143,59 @@ def _suites(spec: Mapping[str, Any], at: datetime) -> list[TestSuite]:
 
 def ask(spec: Mapping[str, Any], _window_seconds: int, at: datetime) -> Sequence[Case]:
     """Return what was wrong at a time with the last runs until then."""
-    limits = limits_of(spec)
+    suites = _suites(spec, at)
+    return _judged(spec, at, lambda need: _runs(suites, need, at)) if suites else []
+
+
+def _judged(
+    spec: Mapping[str, Any], at: datetime, runs_of: Callable[[Need], Iterable[tuple[TestSuite, list[TestRun]]]],
+    canaries: Sequence[Canary] | None = None,
+) -> list[Case]:  # fmt: skip
+    limits, since, cases = limits_of(spec), at - timedelta(seconds=_stale_seconds(spec)), []
     categories = [Category(spec["category"])] if spec.get("category") else list(Category)
-    suites, cases = _suites(spec, at), []
-    canaries = list(Canary.objects.all()) if Category.CANARY in categories else []
-    since = at - timedelta(seconds=float(spec.get("stale_seconds") or STALE_SECONDS))
-    for category in categories if suites else ():
-        for suite, runs in _runs(suites, _needs(limits)[category], at):
+    if canaries is None:
+        canaries = list(Canary.objects.all()) if Category.CANARY in categories else []
+    for category in categories:
+        for suite, runs in runs_of(_needs(limits)[category]):
             if runs and runs[-1].at >= since:
-                judged = [_run(row) for row in runs]
-                cases += [
-                    _case(suite, runs[-1], finding)
-                    for finding in JUDGES[category](judged, limits, _canaries_of(suite, canaries))
-                ]
+                found = JUDGES[category]([_run(row) for row in runs], limits, _canaries_of(suite, canaries))
+                cases += [_case(suite, runs[-1], finding) for finding in found]
     return cases
+
+
+def between(spec: Mapping[str, Any], start: datetime, end: datetime) -> Callable[[datetime], Sequence[Case]]:
+    """Answer for many times between two: runs are read once, and judged once for each one that came."""
+    suites = _suites(spec, start)
+    canaries = list(Canary.objects.all())
+    rows: dict[int, list[TestRun]] = {suite.pk: [] for suite in suites}
+    for row in TestRun.objects.filter(suite__in=suites, at__lte=end).defer("outcomes").order_by("at", "id"):
+        rows[row.suite_id].append(row)
+    times = {key: [row.at for row in each] for key, each in rows.items()}
+    known: dict[tuple[Any, ...], Sequence[Case]] = {}
+
+    def asked(at: datetime) -> Sequence[Case]:
+        since = at - timedelta(seconds=_stale_seconds(spec))
+        seen = {key: bisect_right(each, at) for key, each in times.items()}
+        mark = tuple((many, bool(many) and times[key][many - 1] >= since) for key, many in seen.items())
+        if mark not in known:
+            known[mark] = _judged(spec, at, lambda need: _last_of(suites, rows, seen, need), canaries)
+        return known[mark]
+
+    return asked
+
+
+def _last_of(
+    suites: Iterable[TestSuite], rows: Mapping[int, list[TestRun]], seen: Mapping[int, int], need: Need
+) -> list[tuple[TestSuite, list[TestRun]]]:
+    return [
+        (suite, [row for row in rows[suite.pk][: seen[suite.pk]] if not need.rated or row.success_rate is not None][
+            -need.runs :])
+        for suite in suites
+    ]  # fmt: skip
+
+
+def _stale_seconds(spec: Mapping[str, Any]) -> float:
+    return float(spec.get("stale_seconds") or STALE_SECONDS)
 
 
 def _canaries_of(suite: TestSuite, canaries: Sequence[Canary]) -> list[CanaryFacts]:
@@ -224,7 +264,7 @@ def over_because(spec: Mapping[str, Any], labels: Mapping[str, str], *, at: date
     last = rows.filter(at__lte=at).order_by("-at", "-id").only("id", "at", "success_rate").first()
     if last is None:
         return "its runs were dropped"
-    if (at - last.at).total_seconds() > float(spec.get("stale_seconds") or STALE_SECONDS):
+    if (at - last.at).total_seconds() > _stale_seconds(spec):
         return "no run came for too long, so the branch is forgotten"
     rate = "" if last.success_rate is None else f": {last.success_rate:.1f} % pass"
     return f"no longer so in the run of {last.at:%H:%M:%S} UTC{rate}"
@@ -232,7 +272,8 @@ def over_because(spec: Mapping[str, Any], labels: Mapping[str, str], *, at: date
 
 TEST_RUN = AskedKind(
     label="Test run", keys=frozenset(field.name for field in FIELDS) | OLD_KEYS, problems=problems, ask=ask,
-    threshold=threshold, operator="≤", over="no longer so in the last run", over_because=over_because, fields=FIELDS,
+    between=between, threshold=threshold, operator="≤", over="no longer so in the last run",
+    over_because=over_because, fields=FIELDS,
     uses_window=False, evidence_template="testruns/_alert_evidence.html",
     help="Reports of test runs: success rate, slow-down, modules, flaky tests, trend, canaries; an alert a branch.",
 )  # fmt: skip

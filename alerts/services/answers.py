@@ -1,6 +1,6 @@
 """What a rule answers at one time: for which label sets its condition holds, whichever tables it asks."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
@@ -35,12 +35,14 @@ def answer(
     states: Callable[[], Iterable[RuleState]] | None = None,
     thresholds: ThresholdsOf = stored_thresholds,
     standings: StandingsOf = stored_standings,
+    cases: Callable[[datetime], Sequence[Case]] | None = None,
 ) -> Answer:
     """Ask a rule; raises what its query or the owner of its kind raises.
 
     Whatever it depends on is an argument, so that a backtest asks the same way: `ask` answers its queries; `known` says
     which label sets it holds for already and `states` how they stand, as its rows do; `thresholds` are those of its
-    dynamic rules, and `standings` how the rules stand that a composite rule joins.
+    dynamic rules, `standings` how the rules stand that a composite rule joins, and `cases` what the owner of its kind
+    says.
     """
     if rule.kind == RuleKind.COMPOSITE:
         return Composed(rule, at, states=states, standings=standings)
@@ -49,7 +51,8 @@ def answer(
     kind = ASKED_KINDS.get(rule.kind)
     if kind is None:
         raise LookupError(f"the app that answers rules of the kind {rule.kind} is not installed")
-    return Told(rule, at, kind, known or (lambda: set(rule.states.values_list("fingerprint", flat=True))))
+    told = cases(at) if cases else kind.ask(rule.spec, rule.window_seconds, at)
+    return Told(rule, at, kind, told, known or (lambda: set(rule.states.values_list("fingerprint", flat=True))))
 
 
 class Told:
@@ -60,11 +63,13 @@ class Told:
     graded = False
     complaint = ""
 
-    def __init__(self, rule: Rule, at: datetime, kind: AskedKind, known: Callable[[], Collection[str]]) -> None:
-        """Ask the owner."""
+    def __init__(
+        self, rule: Rule, at: datetime, kind: AskedKind, cases: Sequence[Case], known: Callable[[], Collection[str]]
+    ) -> None:
+        """Take what the owner says."""
         self._rule, self._at, self._kind = rule, at, kind
         self.threshold = kind.threshold(rule.spec)
-        self.held = _bounded([self._held(case) for case in kind.ask(rule.spec, rule.window_seconds, at)], rule, known())
+        self.held = _bounded([self._held(case) for case in cases], rule, known())
 
     def _held(self, case: Case) -> Held:
         # The severity may worsen, so it is no part of what tells alerts apart.

@@ -133,6 +133,8 @@ class Replay:
         self.thresholds, self.standings = RememberedThresholds(), PastStandings(end)
         history = history_of(begin, end, but_rule=rule.pk, quieting=quieting)
         self.memory = Memory(history, span.interval_seconds, lower_is_worse=_lower_is_worse(rule))
+        kind = ASKED_KINDS.get(rule.kind) if rule.kind in ASKED_KINDS.slots else None
+        self.cases = kind.between(rule.spec, begin, end) if kind and kind.between else None
         plain = is_plain(rule) and not self.past.is_apart(compiled(rule).asked)
         self.calm = Calm(self.rule, self.past, self.memory) if plain else None
 
@@ -178,7 +180,7 @@ class Replay:
             known = self.memory.states(self.rule)
             found = answer(
                 self.rule, at, ask=ask, known=lambda: {state.fingerprint for state in known}, states=lambda: known,
-                thresholds=self.thresholds, standings=self.standings,
+                thresholds=self.thresholds, standings=self.standings, cases=self.cases,
             )  # fmt: skip
             return standing_of(Tick(self.rule, at, found, self.memory, settled), self.group)
 

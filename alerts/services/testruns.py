@@ -10,7 +10,7 @@ from django.db import transaction
 
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock, live
-from alerts.engine.testruns.canaries import status_of
+from alerts.engine.testruns.canaries import MISSING, status_of
 from alerts.engine.testruns.flips import RUNS_KEPT, flipping, histories_after, varying
 from alerts.engine.testruns.outcomes import BadReport, Counts, Outcome, Report
 from alerts.models import Canary, TestRun, TestSuite
@@ -115,7 +115,9 @@ def _canaries_told(canaries: list[Canary], run: TestRun) -> None:
     """Keep what each canary did last, and since when."""
     for canary in canaries:
         status = run.canaries.get(str(canary.pk), "")
-        if status and status != canary.last_status:
+        # Without a suite it is looked for everywhere, and not being in most of them says nothing.
+        elsewhere = status == MISSING and not canary.suite
+        if status and status != canary.last_status and not elsewhere:
             Canary.objects.filter(pk=canary.pk).update(last_status=status, last_changed_at=run.at)
 
 

@@ -16,9 +16,10 @@ from aivillage_console.lib.ratelimit import Buckets, Limit
 from alerts.engine.heartbeats.standing import PingKind
 from alerts.heartbeats import door
 from alerts.models import Alert, CronJob, Ping, Rule, RuleGroup
-from alerts.rules.heartbeats import HEARTBEAT, ask, facts_at
+from alerts.rules.heartbeats import HEARTBEAT, ask, between, facts_at
 from alerts.rules.validation import rule_problems
 from alerts.services import configuration, evaluate_due, heartbeats
+from alerts.services.backtest import backtest
 from alerts.services.heartbeats import Keyed, Report, job_pause, job_rotate, job_save, ping_keep
 from tests.alerts.heartbeats.conftest import ACTOR, at
 
@@ -210,6 +211,10 @@ def test_asking_about_the_past_gives_the_past_answer(job: Make) -> None:
         [("other", "missed")], [("backup", "failed"), ("other", "missed")], [("backup", "failed"), ("other", "missed")],
         [("other", "missed")],
     ]  # fmt: skip
+    asked = between({}, start, start + timedelta(seconds=400))
+    for second in range(0, 400, 7):
+        at_ = start + timedelta(seconds=second)
+        assert asked(at_) == ask({}, 300, at_), second
     only = ask({"jobs": ["backup"], "on": ["failed"]}, 300, start + timedelta(seconds=240))
     assert [case.labels for case in only] == [{"job": "backup"}]
 
@@ -263,3 +268,16 @@ def test_a_database_that_is_away_is_told_in_plain_text(job: Make, monkeypatch: p
     monkeypatch.setattr(door, "ping_keep", gone)
     answer = ping(made.key)
     assert (answer.status_code, answer.headers["Content-Type"]) == (503, "text/plain; charset=utf-8")
+
+
+def test_a_backtest_finds_what_live_would_have_told(job: Make, rule: Rule) -> None:
+    end = clock.at_seconds(clock.now().timestamp() // 60 * 60)
+    start, made = end - timedelta(minutes=20), job()
+    for second, kind in ((0, "success"), (300, "success"), (330, "fail"), (340, "success")):
+        ping_keep(made.key, Report(kind=PingKind(kind)), now=start + timedelta(seconds=second))
+    found = backtest(rule, start_at=start, end_at=end)
+    assert found.errors == ()
+    assert [(one.started_at - start.timestamp(), one.labels["job"]) for one in found.firings] == [
+        (90, "backup"), (330, "backup"), (430, "backup"),
+    ]  # fmt: skip
+    assert [one.resolved_at and one.resolved_at - start.timestamp() for one in found.firings] == [300, 340, None]

@@ -5,7 +5,7 @@ from statistics import linear_regression
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerts.engine.testruns.canaries import Canary, Change, Expected, change_of, status_of
@@ -167,6 +167,7 @@ def test_a_trend_is_drawn_through_the_last_runs_only() -> None:
     assert [one.severity for one in trend(fell_long_ago, Limits(trend_runs=15))] == ["high"]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=40))
 def test_the_slope_is_that_of_least_squares(values: list[float]) -> None:
     assert slope_of(values) == pytest.approx(linear_regression(range(len(values)), values).slope, abs=1e-9)

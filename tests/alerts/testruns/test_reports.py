@@ -13,7 +13,7 @@ from alerts.engine.testruns.canaries import Expected
 from alerts.engine.testruns.outcomes import BadReport
 from alerts.engine.testruns.reading import read_report
 from alerts.models import Alert, Canary, Rule, RuleGroup, TestRun, TestSuite
-from alerts.rules.testruns import TEST_RUN, ask, limits_of
+from alerts.rules.testruns import TEST_RUN, ask, between, limits_of
 from alerts.rules.validation import rule_problems
 from alerts.services import configuration, evaluate_due, testruns
 from alerts.services.testruns import Sent, canary_save, outcomes_of, run_keep, suites_retain
@@ -228,6 +228,11 @@ def test_asking_about_the_past_gives_the_past_answer_and_old_branches_are_forgot
         return [case.value for case in ask({"category": "success_rate", **spec}, 60, start + timedelta(days=days))]
 
     assert [rates(days) for days in (-0.1, 0.5, 1.5, 2, 15.9, 16.1)] == [[], [70], [], [60], [60], []]
+    for spec in ({}, {"category": "success_rate", "stale_seconds": 86_400}):
+        asked = between(spec, start - timedelta(days=1), start + timedelta(days=19))
+        for hours in range(-20, 450, 7):
+            at_ = start + timedelta(hours=hours)
+            assert asked(at_) == ask(spec, 60, at_), (spec, hours)
     assert rates(2, suite="u*", branch="main") == [60]
     assert rates(2, branch="release/*") == []
     assert rates(2, stale_seconds=3600) == [60]
