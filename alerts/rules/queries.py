@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
+from json import dumps, loads
 from typing import Any
 
 from alerts.engine.absence import Expected, absence_query, presence_query, stopped_query
@@ -35,7 +37,13 @@ def is_dynamic(kind: str, labels: Mapping[str, str]) -> bool:
 def compiled(rule: Rule) -> Compiled:
     """Return the query of a rule with its sides; a query without a closing comparison is its own left side."""
     kind = "dynamic" if is_dynamic(rule.kind, rule.labels) else rule.kind
-    return compiled_spec(kind, rule.spec, rule.window_seconds, severity=rule.severity)
+    return _known(kind, dumps(rule.spec, sort_keys=True), rule.window_seconds, rule.severity)
+
+
+# Every tick of a rule asks, and so does every time of a backtest.
+@lru_cache(maxsize=4096)
+def _known(kind: str, spec: str, window_seconds: int, severity: str) -> Compiled:
+    return compiled_spec(kind, loads(spec), window_seconds, severity=severity)
 
 
 def compiled_spec(kind: str, spec: Mapping[str, Any], window_seconds: int, *, severity: str = "medium") -> Compiled:
