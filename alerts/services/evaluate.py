@@ -22,6 +22,7 @@ from alerts.rules.kinds import ASKED_KINDS
 from alerts.services.answers import answer
 from alerts.services.decide import observe
 from alerts.services.dynamic import due_thresholds
+from alerts.services.health_kept import HealthKept
 from alerts.services.held import FOLLOWS, NO_DATA
 from alerts.services.hurrying import give_back
 from alerts.services.labelsets import RULE_ERRORS, Tick, apply, lose, retire
@@ -32,6 +33,8 @@ from alerts.services.telling import standing_record
 Clock = Callable[[], datetime]
 log = structlog.get_logger(__name__)
 FAILURES_BEFORE_ALERT = 2
+# Rules that are read, and whose health is kept, by one statement.
+ROUND = 50
 
 
 def evaluate_due(*, hand: str, read_clock: Clock = clock.now, deadline_seconds: float = 20) -> bool:
@@ -77,11 +80,28 @@ def _evaluate_rules(
     group: RuleGroup, rules: QuerySet[Rule], at: datetime, ends_at: float, *, on_grid: bool = True
 ) -> bool:
     """Evaluate the rules that have not had this time yet, in order; return False where time or lease ran out."""
-    # Rules this tick has already had, by a hand that ran out of time or died, are not evaluated again.
-    for rule in rules.exclude(last_evaluated_at__gte=at).order_by("position", "name"):
+    # Rules this tick has already had, by a hand that ran out of time or died, are not evaluated again, but for a few
+    # of the last round: to see a time twice changes nothing.
+    waiting = rules.exclude(last_evaluated_at__gte=at).order_by("position", "name")
+    ids = list(waiting.values_list("pk", flat=True))
+    for start in range(0, len(ids), ROUND):
         if monotonic() > ends_at or not outbox.fence(group).exists():
             return False
-        _evaluate_rule(rule, at, group, on_grid=on_grid)
+        # Read afresh each round: what people change meanwhile is seen soon.
+        found = rules.filter(pk__in=ids[start : start + ROUND]).prefetch_related("states").order_by("position", "name")
+        if not _evaluate_round(group, list(found), at, ends_at, on_grid=on_grid):
+            return False
+    return True
+
+
+def _evaluate_round(group: RuleGroup, rules: list[Rule], at: datetime, ends_at: float, *, on_grid: bool) -> bool:
+    """Evaluate some rules and keep together how they fare; return False where time ran out."""
+    with HealthKept() as ledger:
+        for rule in rules:
+            if monotonic() > ends_at:
+                return False
+            rule.group = group
+            _evaluate_rule(rule, at, group, ledger, on_grid=on_grid)
     return True
 
 
@@ -90,11 +110,11 @@ def _out_of_time(group: RuleGroup, now: datetime) -> None:
     outbox.finish(group, due_at=now, last_evaluated_at=group.last_evaluated_at, missed=group.missed)
 
 
-def _evaluate_rule(rule: Rule, at: datetime, group: RuleGroup, *, on_grid: bool) -> None:
+def _evaluate_rule(rule: Rule, at: datetime, group: RuleGroup, ledger: HealthKept, *, on_grid: bool) -> None:
     if not rule.enabled:
         _switched_off(rule, at)
         return
-    ok = judge(rule, at, partial(_asked, rule, at, group), on_grid=on_grid)
+    ok = judge(rule, at, partial(_asked, rule, at, group), on_grid=on_grid, ledger=ledger)
     EVALUATIONS.labels(group=group.name, result="ok" if ok else "error").inc()
 
 
