@@ -41,6 +41,7 @@ def measure(report: Report, first: int, sequences: int, *, memory: bool) -> int:
     from django.db import transaction  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
+    from alerts.models import AlertEvent  # noqa: PLC0415
     from bench import lifecycle_memory  # noqa: PLC0415 - its models need Django
     from bench import lifecycle_world as world  # noqa: PLC0415
 
@@ -58,7 +59,7 @@ def measure(report: Report, first: int, sequences: int, *, memory: bool) -> int:
                     print(f"seed {seed}: {'; '.join(one.log)}\n{traceback.format_exc(limit=-3)}", flush=True)
             told.update(one.told)
             withheld.update(row.withheld for row in one.store.messages if row.withheld)
-            changes += len(one.store.events) if memory else world.AlertEvent.objects.count()
+            changes += len(one.store.events) if memory else AlertEvent.objects.count()
             transaction.set_rollback(True)
     report.figure("sequences", sequences, f"(seeds {first} to {first + sequences - 1})")
     report.figure("sequences in which a state was lost or contradicted another", wrong)

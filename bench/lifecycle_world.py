@@ -42,6 +42,7 @@ START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NAMES = ("DiskA", "DiskB", "DiskC")
 ALICE = Actor(kind="user", id="1", label="alice")
 OPEN = ("firing", "unknown")
+VERBS = ("acknowledge", "unacknowledge", "snooze", "unsnooze", "resolve", "reopen", "assign", "note")
 SEVERITIES = ("low", "high", "critical")
 WAITS = (5, 30, 200, 700, 4000, 90_000)
 # Silences that end and begin again in a moment would stop the clock.
@@ -360,7 +361,6 @@ STEPS: Mapping[str, Callable[[World, Random], None]] = {
     "work": lambda world, _: world.work(),
     "outage": lambda world, dice: setattr(world, "fails", dice.random() < 0.5),
 }  # fmt: skip
-VERBS = ("acknowledge", "unacknowledge", "snooze", "unsnooze", "resolve", "reopen", "assign", "note")
 WEIGHTS = {"fire": 6, "clear": 4, "act": 6, "wait": 4, "flap": 2}
 
 

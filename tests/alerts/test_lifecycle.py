@@ -273,7 +273,8 @@ def test_a_trigger_that_cannot_be_read_is_refused_with_a_sentence() -> None:
         with pytest.raises(Invalid) as caught:
             policy_save(Policy(name="p", triggers=triggers), actor=ALICE, now=clock.now())
         assert said in caught.value.problems["triggers"]
-    assert policy_save(Policy(name="p", triggers=[{"matchers": ["a=~x|y"]}]), actor=ALICE, now=clock.now()).pk
+    policy_save(Policy(name="p", triggers=[{"matchers": ["a=~x|y"]}]), actor=ALICE, now=clock.now())
+    assert Policy.objects.get().triggers == [{"matchers": ["a=~x|y"]}]
 
 
 def test_the_page_snoozes_and_answers_a_stale_version_with_the_fresh_card(client: Client) -> None:
@@ -292,6 +293,8 @@ def test_the_page_snoozes_and_answers_a_stale_version_with_the_fresh_card(client
     bulk = {"action": "acknowledge", "id": alert.pk, f"version-{alert.pk}": alert.version, "snooze_for": "1h"}
     assert "1 of 1 acknowledged" in client.post("/alerts/bulk/", bulk).content.decode()
     alert.refresh_from_db()
+    assert alert.ack_until is not None
+    assert alert.acked_at is not None
     assert (alert.snoozed_until, (alert.ack_until - alert.acked_at).total_seconds()) == (None, 86_400)
     observe(seen(Seen.UNKNOWN), now=clock.now())
     shown = client.get(f"/alerts/{alert.pk}/").content.decode()
