@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from operator import attrgetter
 
 import structlog
@@ -68,8 +68,12 @@ class Told:
     ) -> None:
         """Take what the owner says."""
         self._rule, self._at, self._kind = rule, at, kind
-        self.threshold = kind.threshold(rule.spec)
         self.held = _bounded([self._held(case) for case in cases], rule, known())
+
+    @cached_property
+    def threshold(self) -> float | None:
+        """Return what the value is held against; the owner may have to look it up, and most ticks do not ask."""
+        return self._kind.threshold(self._rule.spec)
 
     def _held(self, case: Case) -> Held:
         # The severity may worsen, so it is no part of what tells alerts apart.

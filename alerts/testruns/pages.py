@@ -16,11 +16,12 @@ from aivillage_console.accounts.authentication import actor_of
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
 from aivillage_console.lib import clock
-from alerts.engine.testruns.findings import Category, Finding, Limits, Run, findings
+from alerts.engine.testruns.findings import Category, Finding, Run, findings
 from alerts.engine.testruns.outcomes import WORST_FIRST, Outcome
 from alerts.engine.testruns.summary import DIRECTION_DAYS, band, direction, hot_issues
 from alerts.models import Canary, TestRun, TestSuite
 from alerts.models.testruns import unpacked
+from alerts.rules.testruns import limits_of
 from alerts.services import configuration
 from alerts.services.testruns import canary_save
 from alerts.testruns.forms import CanaryForm
@@ -132,7 +133,7 @@ def _run(row: TestRun) -> Run:
 
 def _found(runs: Sequence[Run], canaries: Sequence[Canary]) -> list[Finding]:
     """Return what the usual limits say about the last run; the rules have limits of their own."""
-    return findings(list(Category), runs, Limits(), [canary.facts for canary in canaries])
+    return findings(list(Category), runs, limits_of({}), [canary.facts for canary in canaries])
 
 
 def _modules(run: TestRun) -> list[tuple[str, dict[str, Any], Rated]]:
