@@ -135,7 +135,7 @@ class SilenceViewSet(ListModelMixin, RetrieveModelMixin, ConsoleViewSet):
         except Invalid as invalid:
             raise exceptions.ValidationError({name: [text] for name, text in invalid.problems.items()}) from invalid
         except Outdated as outdated:
-            raise Conflict(SilenceSerializer(outdated.fresh).data) from outdated
+            raise Conflict(self.get_serializer(outdated.fresh).data) from outdated
         return Response(SilenceSerializer(row).data, status=status)
 
     def _asked(self, shape: type[StrictSerializer]) -> dict[str, Any]:
@@ -247,7 +247,7 @@ class InhibitsSerializer(serializers.Serializer[Any]):
     """Which alerts are kept quiet now, each with the one that does it."""
 
     target = serializers.IntegerField()
-    source = serializers.IntegerField()
+    source = serializers.IntegerField()  # type: ignore[assignment] # the name of a field, not its source
 
 
 class QuietRuleViewSet(ConfiguredViewSet):

@@ -36,11 +36,9 @@ def zone_of(request: HttpRequest) -> ZoneInfo:
 def may(request: HttpRequest) -> dict[str, bool]:
     """Return what the reader may do: silence, and write what recurs."""
     user = request.user
-    known = user.is_authenticated
-    return {
-        "silence": bool(known and user.has_role(Role.RESPONDER)),
-        "write": bool(known and user.has_role(Role.EDITOR)),
-    }
+    if not user.is_authenticated:
+        return {"silence": False, "write": False}
+    return {"silence": user.has_role(Role.RESPONDER), "write": user.has_role(Role.EDITOR)}
 
 
 def _in_state(state: str, now: datetime) -> Q:

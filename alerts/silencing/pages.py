@@ -244,7 +244,7 @@ def act(request: HttpRequest, silence_id: UUID, action: str) -> HttpResponseBase
     row, now, actor = _silence(silence_id), clock.now(), actor_of(request)
     version = request.POST.get("version", "")
     shared: dict[str, Any] = {"actor": actor, "now": now}
-    seen = {"version": int(version)} if version.isdigit() and len(version) < 10 else {}
+    seen: dict[str, Any] = {"version": int(version)} if version.isdigit() and len(version) < 10 else {}
     until = _moment(request.POST.get("until", ""))
     try:
         if action == "end":
