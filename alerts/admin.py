@@ -14,6 +14,7 @@ from aivillage_console.accounts.admin import ReadOnlyAdmin, RoleAdmin
 from aivillage_console.accounts.authentication import actor_of
 from aivillage_console.accounts.models import Role
 from aivillage_console.lib import clock
+from alerts.as_code import admin as as_code_admin  # noqa: F401 (registers its own)
 from alerts.backtesting import admin as backtesting_admin  # noqa: F401 (registers its own)
 from alerts.channels import CHANNELS
 from alerts.engine.states import BackfillState, RuleStateName

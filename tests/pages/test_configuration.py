@@ -11,7 +11,8 @@ from django.test import Client
 
 from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock
-from alerts.models import Channel, Rule
+from alerts.models import AlertSettings, Channel, Rule
+from alerts.services.alert_settings import FIELDS
 from alerts.services.as_code import Given, Wish, configuration_apply
 from alerts.services.configuration import rule_save
 
@@ -135,3 +136,12 @@ def test_rest_plans_applies_and_exports(person: Person) -> None:
         {"path": "description", "old": "", "new": "me"}
     ]
     assert "description: me" in editor.get(f"{API}export/").content.decode()
+
+
+def test_the_settings_are_changed_on_the_admin_site_before_anybody_set_one(person: Person) -> None:
+    editor, where = person("editor"), "/admin/alerts/alertsettings/1/change/"
+    row = AlertSettings.current()
+    assert editor.get(where).status_code == 200
+    form = {name: getattr(row, name) for name in FIELDS} | {"alert_retention_days": 7}
+    assert editor.post(where, form).status_code == 302
+    assert AlertSettings.current().alert_retention_days == 7

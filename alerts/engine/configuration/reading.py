@@ -60,6 +60,12 @@ class ConfigReading(Reading):
         if node.style is None:
             node.tag = RESOLVER.resolve(yaml.ScalarNode, node.value, (True, False))
 
+    def _misfit(self, node: yaml.Node, kind: str) -> None:
+        """Note that something else stands where a kind belongs."""
+        there = {yaml.MappingNode: "a map", yaml.SequenceNode: "a list"}.get(type(node), "nothing")
+        shown = f"`{str(node.value)[:40]}`" if isinstance(node, yaml.ScalarNode) and node.value else there
+        self.wrong(node, f"{kind} belongs here, not {shown}")
+
     def claim(self, node: yaml.Node) -> tuple[str, ...]:
         """Return the variables without a value of a scalar whose value may come from elsewhere."""
         return self.unset.pop(id(node), (node, ()))[1]
