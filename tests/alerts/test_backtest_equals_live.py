@@ -302,3 +302,15 @@ def test_a_query_that_fails_at_some_times_only_is_unknown_at_those(start: dateti
     feed(start, metric, {"a": times((HOT, 4), (COLD, 3), (HOT, 9)), "b": times((GONE, 5), (HOT, 4), (GONE, 7))})
     rule = rule_of(start, spec={"expr": f"sum({metric}) * on() {metric} > 80"})
     assert "unknown" in str(assert_equal(rule, start))
+
+
+def test_what_fired_on_until_its_data_vanished_is_given_up_when_the_live_rule_gives_it_up(
+    start: datetime, settings: Any
+) -> None:
+    settings.CONFIG = replace(settings.CONFIG, unknown_expires_seconds=240)
+    policy(0)
+    metric = f"heat_{next(NUMBERS)}"
+    feed(start, metric, {"a": times((HOT, 5), (GONE, 11))})
+    story = assert_equal(rule_of(start, spec={"expr": f"{metric} > 80"}), start)
+    at = {kind: moment - start for name, _, _, kind, moment, _ in story if name != "RuleWithoutData"}
+    assert at["became_unknown"] < at["resolved"] - timedelta(minutes=2)
