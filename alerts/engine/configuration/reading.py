@@ -62,8 +62,8 @@ class ConfigReading(Reading):
 
     def _misfit(self, node: yaml.Node, kind: str) -> None:
         """Note that something else stands where a kind belongs."""
-        there = {yaml.MappingNode: "a map", yaml.SequenceNode: "a list"}.get(type(node), "nothing")
-        shown = f"`{str(node.value)[:40]}`" if isinstance(node, yaml.ScalarNode) and node.value else there
+        there = "a map" if isinstance(node, yaml.MappingNode) else "a list"
+        shown = f"`{str(node.value)[:40]}`" if isinstance(node, yaml.ScalarNode) else there
         self.wrong(node, f"{kind} belongs here, not {shown}")
 
     def claim(self, node: yaml.Node) -> tuple[str, ...]:
