@@ -49,11 +49,14 @@ class Answer(Protocol):
     """A rule's answer at one time."""
 
     held: list[Held]
-    threshold: float | None
     shows_at_once: bool  # Whether evidence costs nothing, so that it can go with every observation.
     no_data: str  # What becomes of label sets without data: unknown, alert, ok, keep, or FOLLOWS.
     graded: bool  # Whether the severity of a label set follows its value, down as well as up.
     complaint: str  # What could not be answered, though the rest could.
+
+    @property
+    def threshold(self) -> float | None:
+        """Return what the values are held against, where that is one number."""
 
     def evidence(self, held: Held) -> dict[str, object]:
         """Return what the rule saw of a label set."""
