@@ -51,7 +51,9 @@ def test_the_pages_of_reports_are_accessible_and_never_scroll_sideways(
     page = open_context(theme, width).new_page()
     for path in paths:
         page.goto(path)
-        page.evaluate("() => document.querySelectorAll('main details:not(.menu)').forEach(each => { each.open = true })")
+        page.evaluate(
+            "() => document.querySelectorAll('main details:not(.menu)').forEach(each => { each.open = true })"
+        )
         found = Axe().run(page)
         assert found.violations_count == 0, f"{path} {theme} {width}: {found.generate_report()}"
         assert not page.evaluate("() => document.documentElement.scrollWidth > innerWidth"), (path, width)

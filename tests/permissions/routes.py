@@ -50,6 +50,7 @@ def callable_path(path: str) -> str:
         "/scrape-targets/",
         "/test-runs/<pk>",
         "/incidents/",
+        "/thresholds/",
     )
     number = any(noun in path for noun in numbered)
     path = path.replace("<slug:kind>", "metrics")
