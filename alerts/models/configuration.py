@@ -3,13 +3,13 @@
 from typing import ClassVar
 
 from django.conf import settings
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import BaseValidator, MaxValueValidator, MinValueValidator
 from django.db import models
 
 THE_ONE = 1
 
 
-def _within(least: float, most: float) -> list[object]:
+def _within(least: float, most: float) -> list[BaseValidator]:
     return [MinValueValidator(least), MaxValueValidator(most)]
 
 

@@ -8,9 +8,9 @@ from alerts.rules.kinds import ASKED_KINDS, AskedKind, shapes
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
 def test_every_field_says_what_it_is(shape: KindShape) -> None:
-    assert shape.label and shape.help
+    assert "" not in (shape.label, shape.help)
     for field in shape.fields:
-        assert field.label and field.help, field.name
+        assert "" not in (field.label, field.help), field.name
         assert (field.type == "choice") == bool(field.choices), field.name
         assert not (field.required and field.default is not None), field.name
         assert (field.unit == "seconds") == (field.type == "seconds") == field.name.endswith("_seconds"), field.name

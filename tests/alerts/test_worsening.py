@@ -178,6 +178,7 @@ def test_getting_worse_ends_the_acknowledgement(start: datetime, events: Events,
         kept["decisions"]
     )
 
+
 def test_resolved_by_hand_it_stays_resolved(start: datetime, events: Events) -> None:
     asked_rule(start)
     events.put(attack("medium"))

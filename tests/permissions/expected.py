@@ -100,7 +100,8 @@ EXPECTED[("GET", f"{API}audit/<pk>/")] = ADMIN
 QUERY = ("01111", {"query", "read"})
 RESPONDERS = ("00111", set())
 for path in (
-    "/", "/setup/", "/alerts/", "/alerts/counter/", "/alerts/<int:alert_id>/", "/alerts/<int:alert_id>/why/", "/notifications/", "/styleguide/",
+    "/", "/setup/", "/alerts/", "/alerts/counter/", "/alerts/<int:alert_id>/", "/alerts/<int:alert_id>/why/",
+    "/notifications/", "/styleguide/",
     "/explore/metrics/", "/explore/metrics/csv/", "/explore/metrics/complete/", "/explore/metrics/ask/",
     "/security/", "/security/findings/", "/security/events/<int:event_id>/", "/security/blocks/",
     "/forge/", "/forge/runs/<uuid:run_id>/", "/forge/runs/<uuid:run_id>/pulse/",
