@@ -23,7 +23,11 @@ def rules_of(file: RuleFile, interval_seconds: int) -> list[Rule]:
     found = []
     for group in file.groups:
         stored = RuleGroup(name=group.name, **group_fields(group, interval_seconds))
-        found += [Rule(group=stored, name=rule.alert, **rule_fields(group, rule)) for rule in group.rules if rule.alert]
+        found += [
+            Rule(group=stored, name=rule.alert, cooldown_seconds=0, **rule_fields(group, rule))
+            for rule in group.rules
+            if rule.alert
+        ]
     return found
 
 

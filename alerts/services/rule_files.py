@@ -125,7 +125,8 @@ class _Import:
             self.rule(f"{file}:{rule.line}", rule, before.get(key), group, fields)
 
     def rule(self, where: str, given: FileRule, stored: Rule | None, group: RuleGroup, fields: dict[str, Any]) -> None:
-        rule = stored or Rule(group=group, name=self.rule_name(given, group))
+        # No file knows of a cooldown: what fires again is told again, until somebody sets one here.
+        rule = stored or Rule(group=group, name=self.rule_name(given, group), cooldown_seconds=0)
         changed = [name for name, value in fields.items() if getattr(rule, name) != value]
         for name in changed:
             setattr(rule, name, fields[name])

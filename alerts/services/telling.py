@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import DataError, IntegrityError, ProgrammingError, transaction
 
+from alerts.engine.severity import severity_from
 from alerts.models import RuleGroup, RuleState
 from alerts.models.rules import RuleKind
 from alerts.rules.limits import MOST_SERIES
@@ -19,6 +20,7 @@ MEASURED = (
     RuleKind.COMPOSITE.value,
 )  # fmt: skip
 MOST_STATES = MOST_SERIES // 2
+UNSAID = severity_from("").value
 
 
 def standing_record(group: RuleGroup, at: datetime) -> None:
@@ -33,7 +35,7 @@ def standing_record(group: RuleGroup, at: datetime) -> None:
     at -= timedelta(seconds=group.query_offset_seconds)
     try:
         with transaction.atomic():
-            samples = [sample for state in states for sample in _samples(state)]
+            samples = [sample for state in states for sample in _samples(state, of_file=bool(group.file))]
             batch = loaded("alerts.rules.recording.named_samples")(samples, at_ms(at))
             appended = append(batch, before=bytes(group.alert_series), at=at)
             group.alert_series = appended.series
@@ -42,11 +44,14 @@ def standing_record(group: RuleGroup, at: datetime) -> None:
         log.warning("rule.standing", group=group.name, error=str(error))
 
 
-def _samples(state: RuleState) -> Iterator[tuple[Mapping[str, str], float]]:
-    """Yield the two samples of one alert; the severity stands there in the words of its rule."""
+def _samples(state: RuleState, *, of_file: bool) -> Iterator[tuple[Mapping[str, str], float]]:
+    """Yield the two samples of one alert; the severity stands there in the words of its rule, if it has any."""
     labels = {name: text for name, text in state.labels.items() if text and name != ORIGINAL}
     severity = state.labels.get(ORIGINAL) or labels.get(SEVERITY) or state.severity
     labels |= {SEVERITY: severity, "alertname": state.rule.alertname}
+    if of_file and ORIGINAL not in state.labels and severity == UNSAID:
+        # A file's rule that gives no severity has none in Prometheus either: queries made there would miss it.
+        del labels[SEVERITY]
     stands = "pending" if state.fired_at is None else "firing"
     yield {**labels, "__name__": "ALERTS", "alertstate": stands}, 1.0
     if state.active_at is not None:

@@ -85,6 +85,7 @@ def test_a_file_becomes_groups_and_rules(file: Path) -> None:
     assert (busy.for_seconds, busy.keep_firing_for_seconds) == (60, 60)
     assert busy.labels == {"place": "{{ $labels.host }}-x", "severity_original": "warning"}
     assert (worse.name, worse.alertname, worse.severity) == ("Busy · nodes", "Busy", "critical")
+    assert (busy.cooldown_seconds, worse.cooldown_seconds) == (0, 0)
 
 
 def test_a_dry_run_says_the_same_and_stores_nothing(file: Path) -> None:
@@ -303,3 +304,14 @@ groups:
     assert Alert.objects.filter(name="Quietened", state="firing").exists()
     evaluated(start, 120)
     assert value_of('ALERTS{alertname="Busy"}', at(start, 120)) == []
+
+
+def test_the_series_of_alerts_have_no_severity_where_the_file_gives_none(tmp_path: Path, start: datetime) -> None:
+    path = tmp_path / "unsaid.yml"
+    path.write_text("groups: [{name: a, rules: [{alert: Unsaid, expr: load > 5}]}]")
+    run("import", str(path))
+    feed(start, "a", [6, 6])
+    evaluated(start, 0)
+    assert Alert.objects.get(name="Unsaid").severity == "medium"
+    assert value_of('ALERTS{alertname="Unsaid",severity=""}', at(start, 0)) == [1.0]
+    assert value_of('ALERTS{alertname="Unsaid",severity!=""}', at(start, 0)) == []
