@@ -275,6 +275,7 @@ def bodies(made: Objects) -> dict[str, dict[str, Any]]:
         **made.incidents.bodies(str(made.user.pk)),
         "policies/": {"name": "day"}, "policies/<pk>/": {"name": "renamed"},
         "alerts/<pk>/acknowledge/": act, "alerts/<pk>/resolve/": act, "alerts/<pk>/note/": act,
+        "alerts/<pk>/thumb/": {**act, "useful": True},
         "alerts/<pk>/unacknowledge/": act, "alerts/<pk>/unsnooze/": act, "alerts/<pk>/reopen/": act,
         "alerts/<pk>/snooze/": {**act, "seconds": 3600},
         "alerts/<pk>/assign/": {**act, "assignee": str(made.user.pk)},
