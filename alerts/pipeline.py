@@ -226,7 +226,8 @@ def escalate_stage(case: Case) -> Decision:
         return Decision("escalate", "held", f"told in {seconds:.0f} s if it still fires, because {because}", hold.why)
     if not case.policy.steps:
         return Decision("escalate", "none", "the policy has no steps", Why.NO_STEP)
-    return Decision("escalate", "armed", f"{len(case.policy.steps)} steps from now")
+    steps = len(case.policy.steps)
+    return Decision("escalate", "armed", f"{steps} step{'s' * (steps != 1)} from now")
 
 
 def notify_stage(case: Case) -> Decision:

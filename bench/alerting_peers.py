@@ -50,7 +50,7 @@ HOT = {
     "labels": {"severity": "warning", "team": "{{ $labels.zone }}"},
     "annotations": {"summary": "{{ $labels.instance }} is at {{ $value }} degrees"},
 }  # fmt: skip
-GROUPS = [
+GROUPS: list[dict[str, Any]] = [
     {"name": "peers-hosts", "interval": f"{INTERVAL_SECONDS}s", "rules": [
         {"alert": "HostDown", "expr": "peers_up == 0", "labels": {"severity": "critical"},
          "annotations": {"summary": "{{ $labels.instance }} is down"}},
@@ -78,6 +78,8 @@ ROUTE = {
     ],
 }  # fmt: skip
 INHIBIT = [{"source_matchers": ["alertname=HostDown"], "target_matchers": ["alertname=Hot"], "equal": ["instance"]}]
+# The console's own rules speak too, of the machine's load for one: only what the file names is compared.
+NAMES = frozenset(rule["alert"] for group in GROUPS for rule in group["rules"] if "alert" in rule)
 RECEIVERS = ("rest", "pager", "zones", "special")
 # For each host the steps, from and until, in which it is as hot as that, in a run of 18 steps and again in the next.
 HEAT: tuple[tuple[tuple[int, int, float], ...], ...] = (
@@ -211,6 +213,8 @@ def stretches(url: str, headers: Mapping[str, str], since: float) -> dict[tuple[
     found: dict[tuple[str, Key], list[tuple[float, float]]] = {}
     answer = httpx.get(f"{url}/api/v1/query", params={"query": "ALERTS[30m]"}, headers=dict(headers), timeout=30)
     for row in answer.raise_for_status().json()["data"]["result"]:
+        if row["metric"]["alertname"] not in NAMES:
+            continue
         labels = {name: text for name, text in row["metric"].items() if name not in ("__name__", "alertstate")}
         times = [float(at) for at, _ in row["values"]]
         breaks = [0, *(n for n, (a, b) in enumerate(pairwise(times), 1) if b - a > 1.5 * INTERVAL_SECONDS), len(times)]
@@ -238,7 +242,7 @@ def hear_all(receivers: Receivers) -> tuple[Seen, Seen]:
             for alert in message["alerts"]:
                 summary = alert["annotations"].get("summary", "")
                 peer.hear(receiver, alert["labels"], alert["status"], summary, receipt.at)
-        elif message["labels"].get("component") != "console":
+        elif message["alert_name"] in NAMES:
             console.hear(receiver, ours(message), message["status"], message["summary"], receipt.at)
     return console, peer
 

@@ -40,9 +40,10 @@ STRETCHES: tuple[tuple[tuple[str, ...], float], ...] = (
 )  # fmt: skip
 QUICK_STRETCHES = STRETCHES[2:4]
 SHARES = (0.9, 0.6, 0.3)
-CYCLES, QUICK_CYCLES, ROUND = 1_000, 100, 50
-BY_RULE = 15
-HASTY_EVERY = 5
+# How many alerts, and in how many rounds: the supervisor waits longer before each start, so a round takes up to 30 s.
+CYCLES, QUICK_CYCLES = (1_000, 10), (100, 2)
+BY_RULE_EVERY = 3
+HASTY = (1, 7)  # Of fifteen: one in five of those at the door.
 VICTIMS = ("dispatcher", "worker", "evaluator")
 LATE_SECONDS = 60.0
 # The time a product has to see a pushed sample, and the poll to see its answer.
@@ -281,11 +282,10 @@ def strikes(bench: Bench) -> None:
         bench.strike(tuple(bench.dice.sample(VICTIMS, bench.dice.randint(1, len(VICTIMS)))))
 
 
-def run_round(bench: Bench, number: int) -> list[Cycle]:
+def run_round(bench: Bench, number: int, size: int) -> list[Cycle]:
     """Let a round of alerts begin and end under kills; returns them."""
     cycles = [
-        Cycle(f"ends-{number:02d}-{place:02d}", place < BY_RULE, place >= BY_RULE and not place % HASTY_EVERY)
-        for place in range(ROUND)
+        Cycle(f"ends-{number:02d}-{place:03d}", not place % BY_RULE_EVERY, place % 15 in HASTY) for place in range(size)
     ]
     hasty, others = [c for c in cycles if c.hasty], [c for c in cycles if not c.hasty]
 
@@ -301,6 +301,7 @@ def run_round(bench: Bench, number: int) -> list[Cycle]:
     change(bench, others, over=True)
     strikes(bench)
     wait_until(lambda: came(others, "resolve"), LATE_SECONDS)
+    print(f"# round {number + 1}: killed so far {dict(bench.kills)}", flush=True)
     return cycles
 
 
@@ -378,8 +379,8 @@ def main() -> int:
             timers = run_timers(bench, QUICK_STRETCHES if report.quick else STRETCHES)
             report.note(f"timers: killed {dict(bench.kills)}")
             bench.kills.clear()
-            rounds = (QUICK_CYCLES if report.quick else CYCLES) // ROUND
-            cycles = [cycle for number in range(rounds) for cycle in run_round(bench, number)]
+            alerts, rounds = QUICK_CYCLES if report.quick else CYCLES
+            cycles = [cycle for number in range(rounds) for cycle in run_round(bench, number, alerts // rounds)]
             settled(bench, cycles)
             report.note(f"ends: killed {dict(bench.kills)}; pushes not taken: {pushed.refused}")
             faults = judge_timers(report, bench, timers) + judge_ends(report, bench, cycles)
