@@ -10,7 +10,9 @@ time, and an alert that has been told must not be told again by any later kill. 
 Ends: alerts begin and end in rounds, some by the alerts' door, some by a rule. Right after each change, and once more a
 moment later, a random choice of dispatcher, worker and evaluator is killed, so that state changes lie there with nobody
 to tell them. One in five at the door ends before anybody can have told its beginning: it may be told whole or not at
-all, with a reason. Every beginning that arrived must be followed by exactly one end; copies carry the same id.
+all, with a reason. Where a kill cut off the sending of its beginning, that may have arrived, so its end is told: those
+of which only the end arrived are counted apart. Every beginning that arrived must be followed by exactly one end, and
+none by a second of either; copies carry the same id.
 """
 
 import datetime as dt
@@ -76,6 +78,16 @@ REASONS = """
         SELECT FROM alerts_notification n WHERE n.alert_id = a.id
         AND NOT (n.state IN ('cancelled', 'failed') AND (n.cancelled_because || n.last_error) <> '')
     )
+"""
+
+# Beginnings whose sender died, or was cut off, while it sent them: nobody can know whether they arrived.
+CUT_OFF = """
+    SELECT DISTINCT a.labels->>'id' FROM alerts_alert a JOIN alerts_notification n ON n.alert_id = a.id
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS kept, bool_or(d.outcome = 'unknown') AS unknown
+        FROM alerts_deliveryattempt d WHERE d.notification_id = n.id
+    ) AS tries ON true
+    WHERE a.labels->>'id' = ANY(%s) AND n.kind = 'fire' AND (n.attempts > tries.kept OR tries.unknown)
 """
 
 
@@ -326,16 +338,21 @@ def judge_ends(report: Report, bench: Bench, cycles: list[Cycle]) -> int:
     untold = [c.name for c in cycles if not fires[c.name]]
     with psycopg.connect(bench.address) as connection:
         explained = {str(row[0]) for row in connection.execute(REASONS, [untold])}
+        cut_off = {str(row[0]) for row in connection.execute(CUT_OFF, [untold])}
     hasty = {cycle.name for cycle in cycles if cycle.hasty}
+    # Over before it could be told again, and its end was told because the beginning may have arrived.
+    doubtful = {name for name in untold if ends[name]} & hasty & cut_off
     both = [cycle for cycle in cycles if fires[cycle.name] and ends[cycle.name]]
     late = sorted(min(ends[cycle.name].values()) - cycle.ended_at for cycle in both)
     faults = {
-        "beginning lost": [name for name in untold if name not in hasty or name not in explained],
+        "beginning lost": sorted(set(untold) - (hasty & explained) - doubtful),
         "end missing": [name for name in fires if fires[name] and not ends[name]],
         "told twice to have begun (two ids)": [name for name in fires if len(fires[name]) > 1],
         "told twice to have ended (two ids)": [name for name in ends if len(ends[name]) > 1],
         "end before or without its beginning": [
-            name for name, of in ends.items() if of and min(of.values()) < min(fires[name].values(), default=math.inf)
+            name
+            for name, of in ends.items()
+            if of and name not in doubtful and min(of.values()) < min(fires[name].values(), default=math.inf)
         ],
         "beginning again after its end": [c.name for c in both if _last_word(told[c.name]) != "resolve"],
         f"end later than {LATE_SECONDS:g} s": [
@@ -347,6 +364,7 @@ def judge_ends(report: Report, bench: Bench, cycles: list[Cycle]) -> int:
     report.figure(
         "ends: over before they were told, with the reason kept", len(set(untold) & hasty & explained), "alerts"
     )
+    report.figure("ends: only the end arrived, the beginning was cut off while it was sent", len(doubtful), "alerts")
     for label, wrong in faults.items():
         report.figure(f"ends: {label}", len(wrong), "alerts")
         if wrong:

@@ -32,7 +32,10 @@ def canary() -> Canary:
 
 def nouns() -> dict[str, Any]:
     """Return what the paths about reports speak of."""
-    return {"/canaries/": canary(), "/test-runs/": a_test_run(), "/cron-jobs/": cron_job(), "/heartbeats/": cron_job()}
+    job = cron_job()
+    return {
+        "/canaries/": canary(), "/test-runs/": a_test_run(), "/cron-jobs/": job, "/heartbeats/": job, "/ping/": job,
+    }  # fmt: skip
 
 
 BODIES: dict[str, dict[str, Any]] = {
