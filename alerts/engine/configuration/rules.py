@@ -152,7 +152,7 @@ def rule_item(name: str, fields: Mapping[str, Any], *, kinds: Kinds) -> dict[str
 def _common_item(fields: Mapping[str, Any]) -> dict[str, Any]:
     labels, annotations = dict(fields["labels"]), dict(fields["annotations"])
     severity = fields["severity"]
-    said = labels.get(ORIGINAL, "")
+    said = labels.get(ORIGINAL, "") if _tells(fields) else ""
     if said and said != severity and said.strip().lower() in SYNONYMS and severity_from(said).value == severity:
         severity = labels.pop(ORIGINAL)
     item: dict[str, Any] = {"severity": severity} if _tells(fields) else {}

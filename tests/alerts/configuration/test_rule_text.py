@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alerts.engine.alertmanager.documents import BadConfig
@@ -87,6 +87,14 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
 
 @settings(max_examples=150, deadline=None)
 @given(name=TEXT.filter(str.strip), fields=rules())
+@example(  # What is recorded has no severity: a label that is called like one that was received is a label.
+    name="recorded",
+    fields={
+        "kind": "recording", "spec": {"record": "a:b", "expr": "up"}, "group": "defaults", "alert_name": "",
+        "description": "", "severity": "medium", "enabled": True, "labels": {"severity_original": "warning"},
+        "annotations": {}, "for_seconds": 0, "keep_firing_for_seconds": 0, "window_seconds": 300, "cooldown_seconds": 0,
+    },
+)  # fmt: skip
 def test_any_rule_is_read_as_it_was_written(name: str, fields: dict[str, Any]) -> None:
     text = yaml_text(rule_item(name, fields, kinds=KINDS))
     root, reading = opened(text, {})
