@@ -26,7 +26,7 @@ FIRING = {"title": "Disk full", "state": "firing", "severity": "critical", "host
 
 
 @pytest.fixture(autouse=True)
-def fresh_buckets() -> None:
+def fresh_callers() -> None:
     """Let no test pay for the calls of another."""
     for buckets in (calls.ADDRESSES, calls.SENDERS):
         buckets.clear()

@@ -16,7 +16,7 @@ PAYLOAD = {"summary": "Disk full on db-1", "source": "db-1", "severity": "error"
 
 
 @pytest.fixture(autouse=True)
-def fresh_buckets() -> None:
+def fresh_callers() -> None:
     """Let no test pay for the calls of another."""
     for buckets in (calls.ADDRESSES, calls.SENDERS):
         buckets.clear()
