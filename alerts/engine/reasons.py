@@ -27,7 +27,7 @@ class Why(StrEnum):
     NO_POLICY = "no_policy"  # No policy matches, and there is no default.
     NO_STEP = "no_step"  # The policy has no steps.
     NO_CHANNEL = "no_channel"  # The step names no channel.
-    CHANNEL_FILTER = "channel_filter"  # The channel's filters leave it out.
+    CHANNEL_FILTER = "channel_filter"  # No policy names a channel, and the filters of all leave it out.
     CHANNEL_OFF = "channel_off"  # The channel is switched off, or gone.
     DIGEST = "digest"  # Too many messages a minute: folded into one.
     RESOLVED = "resolved"  # It was over before the message was sent.

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from aivillage_console.lib import clock
 from alerts.channels import CHANNELS
-from alerts.engine import escalation, retry, storm
+from alerts.engine import retry, storm
 from alerts.engine.reasons import Held, Why
 from alerts.engine.states import NotificationKind, NotificationState, QuietKind
 from alerts.models import Alert, Channel, Notification
@@ -155,9 +155,7 @@ class Told:
         if hush is not None:
             self.ledger.keep_quieted(quieted(alert, hush, policy_id=policy_id, now=self.now))
             return Held(WHYS[hush.kind], hush.reason)
-        known = {**alert.labels, "alertname": alert.name, "severity": alert.severity}
-        if not escalation.matches(channel.filters, known):
-            return Held(Why.CHANNEL_FILTER, f"the filters of {channel.name} leave it out")
+        # No filters here: they decide for whom no policy names; a step that names a channel means it.
         return self._over_limit(row, channel) if settings.CONFIG.storm_control_enabled else None
 
     @cached_property

@@ -10,7 +10,7 @@ from aivillage_console.accounts.services import Actor
 from aivillage_console.lib import clock
 from alerts.engine.episodes import Seen
 from alerts.engine.reasons import Why
-from alerts.models import Alert, Escalation, Notification, Policy, Rule, RuleGroup
+from alerts.models import Alert, Escalation, Notification, Policy, Rule, RuleGroup, Silence
 from alerts.services import (
     alert_acknowledge,
     alert_resolve,
@@ -235,21 +235,31 @@ def test_lost_data_is_shown_as_stale_with_its_last_value() -> None:
 
 
 def test_a_pass_keeps_its_gates_its_end_and_its_configuration(letterbox: Letterbox) -> None:
-    channel = channel_at(letterbox.url, filters=[{"severity": "critical"}])
-    policy: Policy = policy_with((0, [channel]))
+    policy: Policy = policy_with((0, [channel_at(letterbox.url)]))
+    now = clock.now()
+    Silence.objects.create(
+        matchers=[{"name": "alertname", "value": "Hot", "isRegex": False, "isEqual": True}],
+        starts_at=after(now, seconds=-60), ends_at=after(now, seconds=3600), author="bob", reason="a test",
+    )  # fmt: skip
     alert = fire(rule_version=7)
     told = alert.events.get(kind="started").data
-    assert (told["why"], told["rule_version"]) == ("channel_filter", 7)
+    assert (told["why"], told["rule_version"]) == ("silenced", 7)
     assert told["policy"] == {"id": str(policy.pk), "name": "all", "version": 1}
     stages = [gate["stage"] for gate in told["decisions"]]
     assert [name for name in stages if name != "correlate"] == [
-        "fingerprint", "deduplicate", "taken", "flapping", "route", "escalate", "notify", "channel",
+        "fingerprint", "deduplicate", "taken", "flapping", "route", "escalate", "notify", "silence",
     ]  # fmt: skip
     row = Notification.objects.get()
-    assert (row.state, row.withheld) == ("cancelled", "channel_filter")
+    assert (row.state, row.withheld) == ("cancelled", "silenced")
     fire(rule_version=7)
     alert.refresh_from_db()
     assert (alert.last_pass["why"], len(alert.decisions)) == ("duplicate", len(stages))
+
+
+def test_a_step_that_names_a_channel_means_it_whatever_its_filters(letterbox: Letterbox) -> None:
+    policy_with((0, [channel_at(letterbox.url, filters=[{"severity": "critical"}])]))
+    alert = fire(severity="low")
+    assert (alert.last_pass["why"], Notification.objects.get().state) == ("told", "due")
 
 
 def test_why_nobody_is_told_is_one_of_the_list(letterbox: Letterbox) -> None:
