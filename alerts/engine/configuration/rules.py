@@ -1,6 +1,7 @@
 """A rule between its text and the console's own fields."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import yaml
@@ -136,7 +137,7 @@ def _annotations(reading: ConfigReading, given: Mapping[str, yaml.Node]) -> dict
 
 def rule_item(name: str, fields: Mapping[str, Any], *, kinds: Kinds) -> dict[str, Any]:
     """Return a rule as it is written: what is usual is left out, and the order is always the same."""
-    kind, spec = fields["kind"], fields["spec"]
+    kind, spec = fields["kind"], {key: _neatly(value) for key, value in fields["spec"].items()}
     item: dict[str, Any] = {"name": name}
     item |= {"alert": fields["alert_name"]} if fields.get("alert_name") else {}
     item |= {"group": fields["group"]} if fields.get("group", DEFAULT_GROUP) != DEFAULT_GROUP else {}
@@ -147,6 +148,15 @@ def rule_item(name: str, fields: Mapping[str, Any], *, kinds: Kinds) -> dict[str
     apart = {key: spec[key] for key in sorted(spec) if key not in inline}
     item |= {"spec": apart} if apart else {}
     return item | _common_item(fields)
+
+
+def _neatly(value: Any) -> Any:
+    """Return a value as it is read back: 80.0 is written as 80."""
+    if isinstance(value, list):
+        return [_neatly(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _neatly(each) for key, each in value.items()}
+    return neat(value) if isinstance(value, float) and isfinite(value) else value
 
 
 def _common_item(fields: Mapping[str, Any]) -> dict[str, Any]:
