@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
+from aivillage_console.accounts.selectors import zone_of
 from aivillage_console.lib import clock
 from alerts.engine.occurrences import Window
 from alerts.services.quiet_calendar import Entry, entries
@@ -59,7 +60,7 @@ class Day:
 @role_required(Role.VIEWER)
 def calendar(request: HttpRequest) -> HttpResponse:
     """Show a month or a week; which one is in the address."""
-    now, place = clock.now(), listing.zone_of(request)
+    now, place = clock.now(), zone_of(request)
     today = now.astimezone(place).date()
     view = request.GET.get("view", "month")
     view = view if view in VIEWS else "month"

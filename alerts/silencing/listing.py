@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet, TextField
@@ -23,14 +22,6 @@ from alerts.services import hiding, silencing
 PAGE, MOST_HISTORY, MOST_NAMES = 50, 20, 40
 STATES = ("active", "pending", "expired")
 WORDS = {"silence.create": "made", "silence.update": "changed", "silence.expire": "ended"}
-
-
-def zone_of(request: HttpRequest) -> ZoneInfo:
-    """Return the reader's time zone."""
-    try:
-        return ZoneInfo(str(getattr(request.user, "time_zone", "") or "UTC"))
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def may(request: HttpRequest) -> dict[str, bool]:

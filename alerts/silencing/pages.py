@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from aivillage_console.accounts.authentication import actor_of
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
+from aivillage_console.accounts.selectors import zone_of
 from aivillage_console.lib import clock
 from alerts.engine.alertmanager.matching import BadMatcher, Matchers
 from alerts.engine.alertmanager.silences import NoSilence
@@ -41,7 +42,7 @@ def in_readers_zone(view: Page[P]) -> Page[P]:
 
     @wraps(view)
     def zoned(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        with timezone.override(listing.zone_of(request)):
+        with timezone.override(zone_of(request)):
             return view(request, *args, **kwargs)
 
     return zoned
@@ -119,7 +120,7 @@ def _shown(
     text = str(form["matchers"].value() or "")
     context: dict[str, Any] = {
         "form": form, "silence": silence, "may": listing.may(request), "now": now, "builder": _builder(text),
-        "zone": listing.zone_of(request), **more,
+        "zone": zone_of(request), **more,
     }  # fmt: skip
     if "preview" not in context and text:
         context["preview"] = _preview_of_text(text, now, bool(form["lets_critical_through"].value()))

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from aivillage_console.accounts.authentication import actor_of
 from aivillage_console.accounts.models import Role
 from aivillage_console.accounts.permissions import role_required
+from aivillage_console.accounts.selectors import zone_of
 from aivillage_console.lib import clock
 from alerts.engine.occurrences import Window
 from alerts.models import Inhibition, MuteTime
@@ -70,7 +71,7 @@ def mute_times(request: HttpRequest) -> HttpResponse:
         }
         for row in rows
     ]
-    context = {"rows": found, "now": now, "may": listing.may(request), "zone": listing.zone_of(request)}
+    context = {"rows": found, "now": now, "may": listing.may(request), "zone": zone_of(request)}
     return render(request, "silences/mute_times.html", context)
 
 
@@ -87,7 +88,7 @@ def _mute_form(
     now = clock.now()
     context: dict[str, Any] = {
         "form": form, "intervals": intervals, "row": row, "may": listing.may(request), "zones": ZONES, "now": now,
-        "upcoming": next_of(row, now) if row is not None else [], "zone": listing.zone_of(request),
+        "upcoming": next_of(row, now) if row is not None else [], "zone": zone_of(request),
         "turned": row.tells_inside if row is not None else False, **more,
     }  # fmt: skip
     return render(request, "silences/mute_time.html", context, status=status)
